@@ -1,0 +1,108 @@
+"""The desk: what a verb works at. Who is calling, in which project, on which snapshot of the memory."""
+
+from typing import TYPE_CHECKING
+
+from gitmem.errors import BadArgument, NotFound, closest
+from gitmem.memory.caller import Caller
+from gitmem.memory.memory import Memory
+from gitmem.memory.transaction import Transaction
+from gitmem.memory.view import MAIN_PLACE, Place, View
+from gitmem.names import shown
+
+if TYPE_CHECKING:
+    from gitmem.index.search import Index
+
+
+class UnknownProject(NotFound):
+    """A project that the memory does not have."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        near = closest(name, known)
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        super().__init__(
+            f"There is no project {shown(name)} in this memory.",
+            fix=f"{hint}list_projects shows them all; project(action='create', name=...) makes a new one.",
+        )
+
+
+class Desk:
+    """One caller at work on one memory, for the time of one call.
+
+    Every attempt of a verb sees one fixed view of each place; `restart` moves on to the present.
+    """
+
+    def __init__(self, memory: Memory, index: "Index", caller: Caller, *, project: str = "", verb: str = "") -> None:
+        self.memory = memory
+        self.index = index
+        self.caller = caller
+        self._project = project
+        self._verb = verb
+        self._views: dict[Place, View] = {}
+        self.commit = ""
+
+    @property
+    def agent(self) -> str:
+        """The caller's name."""
+        return self.caller.name
+
+    @property
+    def project(self) -> str:
+        """The project that the call is about. Raises if none was named or it does not exist."""
+        if not self._project:
+            raise BadArgument(
+                "The call does not say which project it is about.",
+                fix="Pass project='NAME', or start the server with --project NAME; list_projects shows them.",
+            )
+        if self.view().entry(f"projects/{self._project}/project.yaml") is None:
+            raise UnknownProject(self._project, self.projects())
+        return self._project
+
+    @property
+    def project_or_none(self) -> str | None:
+        """The project, or None if the call names none."""
+        return self.project if self._project else None
+
+    @property
+    def scope(self) -> str:
+        """The scope of the desk's project: `projects/<name>`."""
+        return f"projects/{self.project}"
+
+    def projects(self) -> list[str]:
+        """The names of all projects."""
+        view = self.view()
+        return [name for name in view.names("projects") if view.entry(f"projects/{name}/project.yaml")]
+
+    def view(self, place: Place = MAIN_PLACE) -> View:
+        """The snapshot of a place that this attempt works on."""
+        if place not in self._views:
+            self._views[place] = self.memory.view(place)
+        return self._views[place]
+
+    def view_as_of(self, when: str) -> View:
+        """`main` as it was at a commit, date or age; the present if `when` is empty."""
+        return self.memory.view_as_of(when) if when else self.view()
+
+    def transaction(self, subject: str, place: Place = MAIN_PLACE, *, body: str = "") -> "DeskTransaction":
+        """Edits that land as one commit, authored by the caller, when the `with` block ends."""
+        return DeskTransaction(self, self.memory.transaction(self.view(place), self.caller, subject, verb=self._verb, body=body))
+
+    def restart(self) -> None:
+        """Let go of the snapshots: the next view is of the present."""
+        self._views.clear()
+
+
+class DeskTransaction:
+    """A transaction that tells its desk the commit, and moves the desk on to it."""
+
+    def __init__(self, desk: Desk, transaction: Transaction) -> None:
+        self._desk = desk
+        self._transaction = transaction
+
+    def __enter__(self) -> Transaction:
+        return self._transaction
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self._transaction.land()
+            self._desk.commit = self._transaction.commit
+            self._desk.restart()

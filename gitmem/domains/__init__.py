@@ -1,0 +1,1 @@
+"""What agents talk about: each domain declares its record kinds and its verbs."""

@@ -1,0 +1,127 @@
+"""The knowledge record and the rules that belong to it."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar, Literal, get_args
+
+from gitmem.memory.gate import BODY_MAX_BYTES
+from gitmem.names import hex_of, now
+from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
+from gitmem.records.kind import Record, field, kind
+from gitmem.records.shape import Json
+
+MemoryType = Literal[
+    "api_spec", "architecture", "component", "config", "adr", "learning", "pattern", "gotcha", "code_snippet",
+    "solution", "task_context", "handoff", "interface", "state",
+]
+Status = Literal["active", "deprecated", "superseded", "archived", "conflicted", "review_pending", "expired"]
+MEMORY_TYPES: tuple[str, ...] = get_args(MemoryType)
+STATUSES: tuple[str, ...] = get_args(Status)
+# How long a type holds unless its author says otherwise; types that are not here hold for good.
+EXPIRES_AFTER = {
+    "learning": timedelta(days=180),
+    "gotcha": timedelta(days=180),
+    "task_context": timedelta(days=60),
+    "handoff": timedelta(days=28),
+}
+STALE_AFTER = timedelta(days=30)
+
+_WIKILINK = re.compile(r"\[\[([^\]\[|\n]{1,200})(?:\|[^\]\n]*)?\]\]")
+_RELATION = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A named link to another record, by its id."""
+
+    rel: str
+    to: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interface:
+    """The interface that a record describes, for machines."""
+
+    name: str
+    version: str = ""
+    schema: dict[str, Json] | None = None
+
+
+def an_id(value: str) -> str | None:
+    """A generated id: a slug, a dash, at least six hex digits."""
+    return None if hex_of(value) and len(value) <= 100 else f"is {value[:60]!r}, which is no id such as 'retry-policy-3fa2b81c'"
+
+
+def links_are_named(value: tuple[Link, ...]) -> str | None:
+    """Relations are words, targets are one line."""
+    for link in value:
+        if not _RELATION.fullmatch(link.rel):
+            return f"has the relation {link.rel[:40]!r}; a word such as 'uses', 'supersedes' or 'see_also' is accepted"
+        if problem := one_line(link.to) or at_most(200)(link.to):
+            return f"has a target that {problem}"
+    return None
+
+
+@kind
+@dataclass(frozen=True, kw_only=True)
+class Knowledge(Record):
+    """Something worth knowing: a learning, a decision, an architecture page, a snippet, a handoff."""
+
+    home: ClassVar[str] = "{scope}/knowledge/{memory_type}/{shard}/{id}.md"
+    body: ClassVar[str] = "content"
+
+    memory_type: MemoryType = field("what sort of knowledge it is", index="keyword", default="learning")
+    id: str = field("slug and random hex digits", index="keyword", check=an_id)
+    title: str = field("what it says, in one line", index="title", check=(one_line, at_most(200)))
+    status: Status = field("whether it still holds", index="keyword", default="active")
+    tags: tuple[str, ...] = field(
+        "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60)))
+    )
+    files_related: tuple[str, ...] = field(
+        "paths in the code that it is about", index="path", default=(), check=(at_most(100), each(one_line), each(at_most(400)))
+    )
+    links: tuple[Link, ...] = field("links to other records", default=(), check=(at_most(100), links_are_named))
+    interface: Interface | None = field("the interface it describes", default=None)
+    superseded_by: str = field("the id of what holds instead", default="", check=at_most(120))
+    restores_to: str = field("the status it had before it was archived", default="", check=at_most(20))
+    source: str = field("where it was imported from", index="keyword", default="", check=at_most(400))
+    expires: datetime | None = field("when it stops to hold; left out: never", default=None)
+    author: str = field("who recorded it", index="keyword", default="", check=at_most(100))
+    session: str = field("the session in which it was recorded", index="keyword", default="", check=at_most(200))
+    created: datetime | None = field("when it was recorded", default=None)
+    content: str = field("the knowledge, in Markdown", index="text", check=(bytes_at_most(BODY_MAX_BYTES), plain_text))
+
+    @property
+    def digest(self) -> str:
+        """What exact duplicates have in common: title and content with white space and case folded."""
+        folded = " ".join(f"{self.title}\n{self.content}".split()).casefold()
+        return hashlib.sha256(folded.encode()).hexdigest()[:32]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The ids and titles that it links to, by `links` and by `[[wikilinks]]`, each once."""
+        wiki = (found[1].strip() for found in _WIKILINK.finditer(self.content))
+        named = [link.to for link in self.links] + ([self.superseded_by] if self.superseded_by else [])
+        return tuple(dict.fromkeys([*named, *wiki]))
+
+    def facets(self) -> Iterator[tuple[str, str]]:
+        """Its keywords, what it links to, and what exact duplicates share."""
+        yield from super().facets()
+        yield "digest", self.digest
+        for target in self.targets:
+            yield "link", target
+
+    def holds_at(self, moment: datetime) -> bool:
+        """Whether it has not expired."""
+        return self.expires is None or moment < self.expires
+
+
+def expiry(memory_type: str, days: int | None, *, clock: datetime | None = None) -> datetime | None:
+    """When a new record expires: after `days`, else its type's default; 0 days: never."""
+    if days == 0:
+        return None
+    after = timedelta(days=days) if days is not None else EXPIRES_AFTER.get(memory_type)
+    return (clock or now()) + after if after else None

@@ -1,0 +1,1 @@
+"""Ways to reach the verbs. A facade translates and decides nothing."""

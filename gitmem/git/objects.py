@@ -1,0 +1,446 @@
+"""Git objects: read through dulwich, kept warm, written as one small durable pack per flush.
+
+Why a pack: a durable write is bound by the number of files that are flushed, not by bytes. A commit
+is seven or more objects; one pack and its index are two files, whatever the number of commits in them.
+"""
+
+import hashlib
+import os
+import struct
+import tempfile
+import threading
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import accumulate
+from pathlib import Path
+from typing import BinaryIO, Generic, Literal, NamedTuple, TypeVar
+
+from dulwich.object_store import DiskObjectStore
+from dulwich.object_format import SHA1
+from dulwich.objects import ObjectID
+from dulwich.pack import PackFileDisappeared, pack_object_header
+
+from gitmem.errors import GitmemError
+
+ObjectType = Literal["commit", "tree", "blob", "tag"]
+
+FILE = 0o100644
+FOLDER = 0o040000
+
+_TYPE_NUMBERS: dict[ObjectType, int] = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
+_TYPE_NAMES: dict[int, ObjectType] = {number: name for name, number in _TYPE_NUMBERS.items()}
+# Level 1: pushing entropy out of the last bytes costs five times the CPU, and upkeep repacks anyway.
+_ZLIB_LEVEL = 1
+
+
+class MissingObject(GitmemError):
+    """The repository lacks an object that something in it names."""
+
+    def __init__(self, oid: str) -> None:
+        super().__init__(
+            f"The repository has no object {oid}.",
+            fix="It is incomplete or damaged: run 'git fsck', and fetch from a clone or restore a backup.",
+        )
+
+
+class Entry(NamedTuple):
+    """One name in a tree: its mode and the object it stands for."""
+
+    mode: int
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """An object that is not on disk yet."""
+
+    type: ObjectType
+    data: bytes
+    oid: str
+
+
+def new_object(kind: ObjectType, data: bytes) -> NewObject:
+    """An object with its id worked out."""
+    header = b"%s %d\0" % (kind.encode(), len(data))
+    return NewObject(kind, data, hashlib.sha1(header + data, usedforsecurity=False).hexdigest())
+
+
+class Tree:
+    """An immutable folder: names to entries, and its canonical bytes."""
+
+    __slots__ = ("_chunks", "_keys", "entries")
+
+    def __init__(self, entries: dict[str, Entry], keys: list[bytes], chunks: list[bytes]) -> None:
+        self.entries = entries
+        self._keys = keys
+        self._chunks = chunks
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Tree":
+        """A tree from its bytes."""
+        entries: dict[str, Entry] = {}
+        keys: list[bytes] = []
+        chunks: list[bytes] = []
+        position = 0
+        while position < len(data):
+            space = data.index(b" ", position)
+            end = data.index(b"\0", space)
+            mode, raw = int(data[position:space], 8), data[space + 1 : end]
+            entries[raw.decode("utf-8", "surrogateescape")] = Entry(mode, data[end + 1 : end + 21].hex())
+            # git sorts folders as if their names ended with a slash
+            keys.append(raw + b"/" if mode == FOLDER else raw)
+            chunks.append(data[position : end + 21])
+            position = end + 21
+        return cls(entries, keys, chunks)
+
+    def with_entry(self, name: str, entry: Entry | None) -> "Tree":
+        """The same tree with one name set, or removed if `entry` is None."""
+        entries, keys, chunks = self.entries.copy(), self._keys.copy(), self._chunks.copy()
+        raw = name.encode("utf-8", "surrogateescape")
+        if (old := entries.pop(name, None)) is not None:
+            position = bisect_left(keys, raw + b"/" if old.mode == FOLDER else raw)
+            del keys[position], chunks[position]
+        if entry is not None:
+            entries[name] = entry
+            key = raw + b"/" if entry.mode == FOLDER else raw
+            position = bisect_left(keys, key)
+            keys.insert(position, key)
+            chunks.insert(position, b"%o %s\0%s" % (entry.mode, raw, bytes.fromhex(entry.oid)))
+        return Tree(entries, keys, chunks)
+
+    @property
+    def data(self) -> bytes:
+        """The canonical bytes."""
+        return b"".join(self._chunks)
+
+
+EMPTY_TREE = Tree({}, [], [])
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An author or committer."""
+
+    name: str
+    email: str
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit. `message` includes its trailers."""
+
+    tree: str
+    parents: tuple[str, ...]
+    author: Person
+    committer: Person
+    time: datetime
+    message: str
+    oid: str = ""
+
+    def encode(self) -> bytes:
+        """The canonical bytes."""
+        seconds = int(self.time.timestamp())
+        lines = [f"tree {self.tree}", *(f"parent {parent}" for parent in self.parents)]
+        lines += [f"author {self.author} {seconds} +0000", f"committer {self.committer} {seconds} +0000"]
+        return ("\n".join(lines) + "\n\n" + self.message).encode("utf-8", "surrogateescape")
+
+    @classmethod
+    def parse(cls, oid: str, data: bytes) -> "Commit":
+        """A commit from its bytes; the time is the committer's."""
+        head, _, message = data.partition(b"\n\n")
+        tree, parents = "", []
+        people: dict[bytes, tuple[Person, datetime]] = {}
+        for line in head.split(b"\n"):
+            key, _, value = line.partition(b" ")
+            if key == b"tree":
+                tree = value.decode()
+            elif key == b"parent":
+                parents.append(value.decode())
+            elif key in (b"author", b"committer"):
+                people[key] = _parse_person(value)
+        author, committer = people[b"author"], people[b"committer"]
+        return cls(tree, tuple(parents), author[0], committer[0], committer[1], message.decode("utf-8", "replace"), oid)
+
+    @property
+    def subject(self) -> str:
+        """The first line of the message."""
+        return self.message.partition("\n")[0]
+
+    @property
+    def trailers(self) -> dict[str, str]:
+        """The `Key: value` lines of the message's last paragraph."""
+        last = self.message.rstrip("\n").rpartition("\n\n")[2]
+        pairs = [line.partition(": ") for line in last.split("\n")]
+        return {key: value for key, colon, value in pairs if colon and " " not in key}
+
+
+def _parse_person(value: bytes) -> tuple[Person, datetime]:
+    who, _, when = value.rpartition(b"> ")
+    name, _, email = who.partition(b" <")
+    person = Person(name.decode("utf-8", "replace"), email.decode("utf-8", "replace"))
+    try:
+        moment = datetime.fromtimestamp(int(when.split()[0]), UTC)
+    except (ValueError, OverflowError, IndexError, OSError):
+        moment = datetime.fromtimestamp(0, UTC)  # a hand-made commit with an absurd date still reads
+    return person, moment
+
+
+T = TypeVar("T")
+
+
+class _Warm(Generic[T]):
+    """The last `limit` values used or made, by object id. Objects never change, so it is never stale."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._values: dict[str, T] = {}
+
+    def get(self, oid: str) -> T | None:
+        return self._values.get(oid)
+
+    def keep(self, oid: str, value: T) -> T:
+        if len(self._values) >= self._limit:
+            # oldest first; a plain dict keeps the order of insertion, and racing threads at worst drop one more
+            for old in list(self._values)[: self._limit // 8]:
+                self._values.pop(old, None)
+        self._values[oid] = value
+        return value
+
+
+class Objects:
+    """The object database of one repository. Safe to use from many threads."""
+
+    def __init__(self, objects_path: Path, *, alternates: Iterable[Path] = ()) -> None:
+        self.path = objects_path
+        self.pack_folder = objects_path / "pack"
+        self._stores = [DiskObjectStore(str(path)) for path in (objects_path, *alternates)]
+        self._reading = threading.Lock()  # dulwich's open packs share file positions
+        self._trees: _Warm[Tree] = _Warm(50_000)
+        self._commits: _Warm[Commit] = _Warm(20_000)
+        self._blobs: _Warm[bytes] = _Warm(2_000)
+
+    def read(self, oid: str) -> tuple[ObjectType, bytes]:
+        """Type and bytes of any object. Raises MissingObject."""
+        name = ObjectID(oid.encode())
+        for attempt in range(4):
+            for store in self._stores:
+                try:
+                    with self._reading:
+                        number, data = store.get_raw(name)
+                    return _TYPE_NAMES[number], data
+                except KeyError:
+                    continue
+                except (OSError, PackFileDisappeared):
+                    # Upkeep, ours or git's, replaced the pack between look-up and opening: its
+                    # successor is already there, so a fresh look at the folder finds the object.
+                    if attempt == 3:
+                        raise
+            self._reopen()
+        raise MissingObject(oid)
+
+    def _reopen(self) -> None:
+        with self._reading:
+            paths = [store.path for store in self._stores]
+            self._stores = [DiskObjectStore(path) for path in paths]
+
+    def has(self, oid: str) -> bool:
+        """Whether the object is here."""
+        try:
+            self.read(oid)
+        except MissingObject:
+            return False
+        return True
+
+    def blob(self, oid: str) -> bytes:
+        """A file's bytes."""
+        data = self._blobs.get(oid)
+        return self._blobs.keep(oid, self._read(oid, "blob")) if data is None else data
+
+    def tree(self, oid: str) -> Tree:
+        """A folder."""
+        tree = self._trees.get(oid)
+        return self._trees.keep(oid, Tree.parse(self._read(oid, "tree"))) if tree is None else tree
+
+    def commit(self, oid: str) -> Commit:
+        """A commit; an annotated tag that points to one counts as it."""
+        commit = self._commits.get(oid)
+        if commit is None:
+            kind, data = self.read(oid)
+            if kind == "tag":
+                return self.commit(data.partition(b"\n")[0].removeprefix(b"object ").decode())
+            if kind != "commit":
+                raise MissingObject(oid)
+            commit = self._commits.keep(oid, Commit.parse(oid, data))
+        return commit
+
+    def _read(self, oid: str, kind: ObjectType) -> bytes:
+        found, data = self.read(oid)
+        if found != kind:
+            raise MissingObject(oid)
+        return data
+
+    def keep_tree(self, oid: str, tree: Tree) -> None:
+        """Keep a tree warm that is about to be written."""
+        self._trees.keep(oid, tree)
+
+    def keep_blob(self, oid: str, data: bytes) -> None:
+        """Keep a blob warm that is about to be written."""
+        self._blobs.keep(oid, data)
+
+    def keep_commit(self, commit: Commit) -> None:
+        """Keep a commit warm that is about to be written."""
+        self._commits.keep(commit.oid, commit)
+
+    def entry(self, tree_oid: str, path: str) -> Entry | None:
+        """What stands at `path` below a tree, or None."""
+        entry = Entry(FOLDER, tree_oid)
+        for name in path.split("/") if path else ():
+            if entry.mode != FOLDER:
+                return None
+            found = self.tree(entry.oid).entries.get(name)
+            if found is None:
+                return None
+            entry = found
+        return entry
+
+    def files(self, tree_oid: str, prefix: str = "") -> Iterator[tuple[str, Entry]]:
+        """All files below a tree, as (path, entry), in git's order."""
+        for name, entry in self.tree(tree_oid).entries.items():
+            if entry.mode == FOLDER:
+                yield from self.files(entry.oid, f"{prefix}{name}/")
+            else:
+                yield prefix + name, entry
+
+    def differences(
+        self, old: str | None, new: str | None, prefix: str = ""
+    ) -> Iterator[tuple[str, Entry | None, Entry | None]]:
+        """Files that differ between two trees, as (path, old entry, new entry); equal folders are not opened."""
+        if old == new:
+            return
+        before = self.tree(old).entries if old else {}
+        after = self.tree(new).entries if new else {}
+        for name in before.keys() | after.keys():
+            was, now = before.get(name), after.get(name)
+            if was != now:
+                yield from self._difference(prefix + name, was, now)
+
+    def _difference(
+        self, path: str, was: Entry | None, now: Entry | None
+    ) -> Iterator[tuple[str, Entry | None, Entry | None]]:
+        was_folder = was.oid if was and was.mode == FOLDER else None
+        now_folder = now.oid if now and now.mode == FOLDER else None
+        if was_folder or now_folder:
+            yield from self.differences(was_folder, now_folder, path + "/")
+        was_file = was if was and was.mode != FOLDER else None
+        now_file = now if now and now.mode != FOLDER else None
+        if was_file != now_file:
+            yield path, was_file, now_file
+
+    def write(self, new: Iterable[NewObject]) -> None:
+        """Put objects on disk, flushed, as one pack. Returns only when a crash cannot lose them."""
+        unique = {each.oid: each for each in new}
+        if unique:
+            write_pack(self.pack_folder, unique)
+
+    def packs(self) -> list[Path]:
+        """The packs on disk, by their index files."""
+        return sorted(self.pack_folder.glob("pack-*.idx"))
+
+
+def write_pack(folder: Path, new: Mapping[str, NewObject]) -> None:
+    """Write an undeltified pack and its index, both flushed, the index last: git sees all or nothing."""
+    entries: list[tuple[bytes, int, int]] = []
+    chunks = [pack_header(len(new))]
+    offset = len(chunks[0])
+    for each in new.values():
+        chunk = bytes(pack_object_header(_TYPE_NUMBERS[each.type], None, len(each.data), SHA1)) + zlib.compress(each.data, _ZLIB_LEVEL)
+        entries.append((bytes.fromhex(each.oid), offset, zlib.crc32(chunk)))
+        chunks.append(chunk)
+        offset += len(chunk)
+    store_pack(folder, chunks, entries)
+
+
+def pack_header(count: int) -> bytes:
+    """The first twelve bytes of a pack of `count` objects."""
+    return struct.pack(">4sII", b"PACK", 2, count)
+
+
+def _pack_index(entries: list[tuple[bytes, int, int]], pack_checksum: bytes) -> bytes:
+    # dulwich's writer makes one call a field, which costs more than the rest of a small flush together
+    fan_out = [0] * 256
+    for oid, _, _ in entries:
+        fan_out[oid[0]] += 1
+    offsets = [offset for _, offset, _ in entries]
+    if offsets and max(offsets) >= 2**31:
+        raise ValueError("a pack over 2 GiB is for `git repack` to write")
+    count = len(entries)
+    body = b"".join(
+        (
+            b"\xfftOc\0\0\0\2",
+            struct.pack(">256I", *accumulate(fan_out)),
+            b"".join(oid for oid, _, _ in entries),
+            struct.pack(f">{count}I", *(crc for _, _, crc in entries)),
+            struct.pack(f">{count}I", *offsets),
+            pack_checksum,
+        )
+    )
+    return body + hashlib.sha1(body, usedforsecurity=False).digest()
+
+
+def store_pack(folder: Path, chunks: list[bytes], entries: list[tuple[bytes, int, int]]) -> Path:
+    """Put the chunks of a pack on disk with the index of its (id, offset, crc32) entries; the index's path."""
+    body = b"".join(chunks)
+    checksum = hashlib.sha1(body, usedforsecurity=False).digest()
+    entries.sort()
+    name = hashlib.sha1(b"".join(oid for oid, _, _ in entries) + checksum, usedforsecurity=False).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    pack_path, index_path = folder / f"pack-{name}.pack", folder / f"pack-{name}.idx"
+    with _durable_file(folder, pack_path) as file:
+        file.write(body + checksum)
+    with _durable_file(folder, index_path) as file:
+        file.write(_pack_index(entries, checksum))
+    flush_folder(folder)
+    return index_path
+
+
+class _durable_file:
+    """A new read-only file that appears under its name only when it is complete and flushed."""
+
+    def __init__(self, folder: Path, final: Path) -> None:
+        # git's own prefix: `git gc` and `git prune` clear away what a crash leaves under it
+        number, self._temporary = tempfile.mkstemp(prefix="tmp_pack_", dir=folder)
+        self._file = os.fdopen(number, "wb")
+        self._final = final
+
+    def __enter__(self) -> BinaryIO:
+        return self._file
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        try:
+            if kind is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                os.fchmod(self._file.fileno(), 0o444)
+            self._file.close()
+            if kind is None:
+                os.rename(self._temporary, self._final)
+                return
+        except OSError:
+            Path(self._temporary).unlink(missing_ok=True)
+            raise
+        Path(self._temporary).unlink(missing_ok=True)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush a folder, so that names just made in it survive a power cut."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,127 @@
+"""One bare repository on this machine: where it is, what it is set to, its objects and refs."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from gitmem.errors import GitmemError
+from gitmem.git.objects import Commit, Objects
+from gitmem.git.refs import Refs
+
+MAIN = "refs/heads/main"
+
+# What `git receive-pack`, `gc` and a power cut must find set. Every value is one that plain git knows.
+SETTINGS: tuple[tuple[str, str], ...] = (
+    ("core.bare", "true"),
+    ("core.logAllRefUpdates", "false"),
+    ("core.fsync", "all"),
+    ("gc.auto", "0"),  # upkeep is gitmem's: a gc in the middle of a push delays the pusher
+    ("receive.autogc", "false"),
+    ("receive.denyNonFastForwards", "true"),
+    ("receive.denyDeleteCurrent", "refuse"),
+    ("receive.fsckObjects", "true"),
+    ("transfer.unpackLimit", "1"),  # a push stays one pack instead of thousands of loose files
+)
+
+
+class NotARepository(GitmemError):
+    """The path holds no bare git repository."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} is not a bare git repository: {why}.",
+            fix="Name one with --repo or GITMEM_REPO, or make one with 'gitmem init PATH'.",
+        )
+
+
+class GitFailed(GitmemError):
+    """The git program refused or failed."""
+
+    def __init__(self, arguments: tuple[str, ...], output: str) -> None:
+        super().__init__(
+            f"git {arguments[0]} failed: {output.strip() or 'it said nothing'}",
+            fix="See what git says above; 'gitmem doctor' checks the repository.",
+        )
+
+
+class Repository:
+    """An open bare repository."""
+
+    def __init__(self, path: Path, *, alternates: tuple[Path, ...] = ()) -> None:
+        self.path = _checked(path)
+        self.objects = Objects(self.path / "objects", alternates=alternates)
+        self.refs = Refs(self.path)
+
+    @classmethod
+    def init(cls, path: Path) -> "Repository":
+        """A bare repository at `path`: the one that is there, or a new one. An existing other folder is refused."""
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            path.mkdir(parents=True, exist_ok=True)
+            run_git(path, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
+        repository = cls(path)
+        repository.configure()
+        return repository
+
+    def configure(self) -> None:
+        """Set what gitmem needs to be set, where it is not."""
+        current = dict(self._settings())
+        for name, value in SETTINGS:
+            if current.get(name.lower()) != value:
+                run_git(self.path, "config", name, value)
+
+    def _settings(self) -> Iterator[tuple[str, str]]:
+        listing = run_git(self.path, "config", "--local", "--list", "-z")
+        for item in listing.split("\0"):
+            name, _, value = item.partition("\n")
+            yield name, value
+
+    @cached_property
+    def private(self) -> Path:
+        """gitmem's own folder inside the repository, for locks and caches; safe to lose."""
+        folder = self.path / "gitmem"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def log(self, head: str, *, limit: int | None = None) -> Iterator[Commit]:
+        """Commits from `head` backwards, newest first, each once."""
+        waiting, seen = [head], {head}
+        while waiting and limit != 0:
+            newest = max(range(len(waiting)), key=lambda i: (self.objects.commit(waiting[i]).time, -i))
+            commit = self.objects.commit(waiting.pop(newest))
+            yield commit
+            limit = None if limit is None else limit - 1
+            for parent in commit.parents:
+                if parent not in seen:
+                    seen.add(parent)
+                    waiting.append(parent)
+
+
+def _checked(path: Path) -> Path:
+    path = path.expanduser().absolute()
+    if not path.exists():
+        raise NotARepository(path, "there is nothing")
+    if not path.is_dir():
+        raise NotARepository(path, "it is a file")
+    if (path / ".git").exists():
+        raise NotARepository(path, "it has a worktree; gitmem keeps its memory in a bare one")
+    if not ((path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()):
+        raise NotARepository(path, "it lacks HEAD, objects or refs")
+    return path
+
+
+def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
+    """The output of one git command in `folder`. Raises GitFailed with what git said."""
+    program = shutil.which("git")
+    if program is None:
+        raise GitmemError("There is no git program on PATH.", fix="Install git 2.31 or newer.")
+    # A hook's GIT_DIR or quarantine must not leak into commands about another repository.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    done = subprocess.run(
+        [program, "-C", str(folder), *arguments], input=stdin, capture_output=True, text=True, env=environment, errors="replace"
+    )
+    if done.returncode:
+        raise GitFailed(arguments, done.stderr)
+    return done.stdout

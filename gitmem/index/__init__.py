@@ -1,0 +1,1 @@
+"""Search: tantivy as a cache keyed by commit id."""

@@ -1,0 +1,1 @@
+"""The one way in and out: views, transactions, the gate, the writer."""

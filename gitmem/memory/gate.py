@@ -1,0 +1,137 @@
+"""The gate: the one list of rules that every change passes, whichever way it comes in.
+
+A rule is a pure function from a change to problems. Domains add theirs with `@rule`. The same rules
+run in a verb's transaction, in the pre-receive hook, and on what is checked or brought in from outside.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gitmem.errors import Refused
+from gitmem.git.objects import FILE, Entry
+from gitmem.memory.caller import Caller
+from gitmem.memory.view import View
+from gitmem.names import shown
+from gitmem.records.codec import Decoded, Problem
+from gitmem.records.kind import KINDS, kind_at
+
+BODY_MAX_BYTES = 50 * 1024
+FILE_MAX_BYTES = BODY_MAX_BYTES + 34 * 1024
+PATH_MAX_BYTES = 400
+# Files of `main` that belong to the team and are no records.
+FREE_FILES = frozenset({"README.md", "AGENTS.md", ".gitattributes", "CODEOWNERS", ".gitignore"})
+
+_CONFLICT = re.compile(rb"^(<{7} .*|={7}|>{7} .*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What a change does to one path: from `old` to `new`; None where there is no file."""
+
+    old: Entry | None
+    new: Entry | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that asks to be let in: the view before it, what differs, and who asks."""
+
+    before: View
+    edits: Mapping[str, Edit]
+    caller: Caller
+    # a verb's own records, so that they are not decoded from what was encoded a moment ago
+    known: Mapping[str, Decoded] = field(default_factory=dict)
+
+    def written(self) -> Iterator[tuple[str, Entry]]:
+        """The paths that the change adds or edits."""
+        for path, edit in self.edits.items():
+            if edit.new is not None:
+                yield path, edit.new
+
+    def decoded(self, path: str) -> Decoded | None:
+        """The file at `path` as it will be; None if it will not be there or is of no kind."""
+        if path in self.known:
+            return self.known[path]
+        if path not in self.edits:
+            return self.before.decoded(path)
+        new = self.edits[path].new
+        return self.before.parsed.get(self.before.objects, self.before.place, path, new.oid) if new else None
+
+
+Rule = Callable[[Change], Iterator[Problem]]
+RULES: list[Rule] = []
+
+
+def rule(function: Rule) -> Rule:
+    """Decorator: add a rule to the gate."""
+    RULES.append(function)
+    return function
+
+
+class GateRefused(Refused):
+    """A change with problems; all of them are listed."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        listing = "\n".join(f"- {problem}" for problem in problems)
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        super().__init__(f"Nothing was written: {count}.\n{listing}\n", fix="Mend what is listed and try again.")
+
+
+def check(change: Change) -> list[Problem]:
+    """All problems of a change; none means it may land."""
+    return [problem for each in RULES for problem in each(change)]
+
+
+@rule
+def paths_are_portable(change: Change) -> Iterator[Problem]:
+    """A memory can be checked out on any system."""
+    for path, entry in change.written():
+        if entry.mode != FILE:
+            yield Problem(path, "", f"has the file mode {entry.mode:o}; only plain files (100644) are accepted, "
+                          "no links, submodules or executables")
+        if len(path.encode("utf-8", "surrogateescape")) > PATH_MAX_BYTES:
+            yield Problem(shown(path), "", f"is a path of over {PATH_MAX_BYTES} bytes")
+        if not path.isascii() or not path.isprintable() or any(c in path for c in '\\:*?"<>|'):
+            yield Problem(shown(path, 200), "", "has a character in its path that not every system takes; a-z 0-9 . _ - are accepted")
+
+
+@rule
+def files_are_records(change: Change) -> Iterator[Problem]:
+    """Every file has a home, decodes without a problem, and stands where its values say."""
+    family = change.before.place.family
+    for path, entry in change.written():
+        if entry.mode != FILE or (family == "main" and path in FREE_FILES):
+            continue
+        if kind_at(path, family) is None:
+            yield Problem(path, "", f"is no place for a file: {_homes_near(path, family)}")
+        elif path in change.known:
+            yield from change.known[path].problems
+        else:
+            yield from _pushed_file_problems(change, path, entry)
+
+
+def _pushed_file_problems(change: Change, path: str, entry: Entry) -> Iterator[Problem]:
+    data = change.before.objects.blob(entry.oid)
+    if len(data) > FILE_MAX_BYTES:
+        yield Problem(path, "", f"has {len(data):,} bytes; at most {FILE_MAX_BYTES:,} are accepted")
+        return
+    for found in _CONFLICT.finditer(data):
+        line = data[: found.start()].count(b"\n") + 1
+        # A lone ======= underlines a Markdown heading; only the arrows prove a conflict.
+        if not found[0].startswith(b"="):
+            yield Problem(path, "", f"has a conflict marker: {shown(found[0].decode(errors='replace'), 30)}", line)
+    decoded = change.decoded(path)
+    if decoded is None:
+        return
+    yield from decoded.problems
+    if decoded.record is not None and not decoded.problems and decoded.record.path != path:
+        yield Problem(path, "", f"belongs at {decoded.record.path}")
+
+
+def _homes_near(path: str, family: str) -> str:
+    homes = [k.record.home for k in KINDS.values() if k.record.ref == family]
+    parts = set(path.split("/"))
+    best = sorted(homes, key=lambda home: -len(parts & set(home.replace("{scope}", "projects/shared").split("/"))))
+    return "files live at " + ", ".join(best[:3])

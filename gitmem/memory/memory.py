@@ -1,0 +1,111 @@
+"""An open memory: one bare repository with the gate's settings, views of it, and its writer."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+from gitmem.errors import BadArgument, GitmemError, NotFound
+from gitmem.git.maintenance import Upkeep
+from gitmem.git.repository import Repository
+from gitmem.memory.caller import Caller
+from gitmem.memory.transaction import Transaction
+from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
+from gitmem.memory.writer import Writer
+from gitmem.names import parse_when, shown
+
+FORMAT_VERSION = 1
+
+
+class NewerFormat(GitmemError):
+    """The memory was written by a newer gitmem."""
+
+    def __init__(self, found: object) -> None:
+        super().__init__(
+            f"This memory has format version {shown(str(found))}; this gitmem knows versions up to {FORMAT_VERSION}.",
+            fix="Upgrade gitmem-server; nothing was read or changed.",
+        )
+
+
+def default_path() -> Path:
+    """Where a memory lives if nobody says otherwise: `gitmem/memory.git` in the user's data folder."""
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(data) / "gitmem" / "memory.git"
+
+
+class Memory:
+    """One memory on this machine. Holds nothing that a restart would lose."""
+
+    def __init__(self, path: Path, *, alternates: tuple[Path, ...] = ()) -> None:
+        self.repository = Repository(path, alternates=alternates)
+        self._parsed = ParsedFiles()
+        self.upkeep = Upkeep(self.repository)
+        self.writer = Writer(self.repository, self.upkeep)
+        self._check_format()
+
+    @property
+    def path(self) -> Path:
+        """The bare repository's folder."""
+        return self.repository.path
+
+    def _check_format(self) -> None:
+        view = self.view()
+        entry = view.entry("gitmem.yaml")
+        if entry is None:
+            return
+        try:
+            settings = yaml.load(view.objects.blob(entry.oid), Loader=yaml.CSafeLoader)
+        except yaml.YAMLError:
+            return  # an unreadable settings file is `doctor`'s to report; the records still read
+        found = settings.get("format", FORMAT_VERSION) if isinstance(settings, dict) else FORMAT_VERSION
+        if not isinstance(found, int) or found > FORMAT_VERSION:
+            raise NewerFormat(found)
+
+    def head(self, place: Place = MAIN_PLACE) -> str:
+        """The commit that a place is at now; "" if it has none yet."""
+        return self.repository.refs.read(place.ref) or ""
+
+    def view(self, place: Place = MAIN_PLACE, *, commit: str | None = None) -> View:
+        """The memory as it is now, or as it was at a commit."""
+        return View(self.repository.objects, self._parsed, place, self.head(place) if commit is None else commit)
+
+    def view_as_of(self, when: str, place: Place = MAIN_PLACE) -> View:
+        """The memory as it was at a commit id, a date or an age such as `7d`."""
+        return self.view(place, commit=self.commit_as_of(when, place))
+
+    def commit_as_of(self, when: str, place: Place = MAIN_PLACE) -> str:
+        """The commit that `when` means. Raises BadArgument, or NotFound if there was none yet."""
+        if moment := parse_when(when):
+            return self._last_before(moment, when, place)
+        return self.commit_named(when, place)
+
+    def _last_before(self, moment: datetime, when: str, place: Place) -> str:
+        head = self.head(place)
+        for commit in self.repository.log(head) if head else ():
+            if commit.time <= moment:
+                return commit.oid
+        raise NotFound(f"There was no memory yet at {when}.", fix="Ask for a later date, or leave as_of out.")
+
+    def commit_named(self, name: str, place: Place = MAIN_PLACE) -> str:
+        """The full id of a commit of this place from any unambiguous start of it, four digits or more."""
+        text = name.strip().lower()
+        if 4 <= len(text) <= 40 and all(c in "0123456789abcdef" for c in text):
+            head = self.head(place)
+            found = {c.oid for c in self.repository.log(head) if c.oid.startswith(text)} if head else set()
+            if len(found) == 1:
+                return found.pop()
+            if found:
+                raise BadArgument(f"{shown(name)} could be any of {len(found)} commits.", fix="Give more of its digits.")
+        raise BadArgument(
+            f"{shown(name)} is no commit, date or age of this memory.",
+            fix="Give a commit id such as '3fa2b81', a date such as '2026-01-31', or an age such as '7d'.",
+        )
+
+    def transaction(self, view: View, caller: Caller, subject: str, *, verb: str = "", body: str = "") -> Transaction:
+        """Edits over a view that land as one commit."""
+        return Transaction(view, self.writer, caller, subject, verb=verb, body=body)
+
+    def close(self) -> None:
+        """Let background upkeep finish."""
+        self.upkeep.close()

@@ -1,0 +1,112 @@
+"""A transaction: edits in memory over a base view, checked by the gate, landed as one commit or not at all."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from types import TracebackType
+from typing import TypeVar
+
+from gitmem.git.objects import FILE, Entry, NewObject, new_object
+from gitmem.memory import gate
+from gitmem.memory.caller import Caller
+from gitmem.memory.view import View
+from gitmem.memory.writer import Proposal, Writer
+from gitmem.names import now
+from gitmem.records.codec import Decoded, encode, problems_of
+from gitmem.records.kind import Record
+
+R = TypeVar("R", bound=Record)
+
+
+class Transaction:
+    """Edits that become one commit when the `with` block ends, and nothing if it raises.
+
+    Reading through the transaction shows its own edits.
+    """
+
+    def __init__(self, view: View, writer: Writer, caller: Caller, subject: str, *, verb: str = "", body: str = "") -> None:
+        self.view = view
+        self._writer = writer
+        self._caller = caller
+        self._subject = subject
+        self._body = body
+        self._verb = verb
+        self._blobs: dict[str, NewObject | None] = {}
+        self._known: dict[str, Decoded] = {}
+        self.time: datetime = now()
+        self.commit = ""
+
+    def put(self, record: R) -> R:
+        """Write a record at its path; the record with the version that it gets."""
+        blob = new_object("blob", encode(record))
+        path = record.path
+        written = replace(record, version=blob.oid)
+        self._blobs[path] = blob
+        self._known[path] = Decoded(written, tuple(problems_of(written, path)))
+        return written
+
+    def put_file(self, path: str, data: bytes) -> None:
+        """Write a file that is no record, such as README.md."""
+        self._blobs[path] = new_object("blob", data)
+
+    def delete(self, path: str) -> None:
+        """Remove a file."""
+        self._blobs[path] = None
+        self._known.pop(path, None)
+
+    def restore(self, path: str, version: str) -> None:
+        """Put back a file as it was in an earlier version (a blob id)."""
+        self._blobs[path] = NewObject("blob", self.view.objects.blob(version), version)
+        self._known.pop(path, None)
+
+    def record(self, path: str) -> Record | None:
+        """The record at a path, the transaction's own edits included."""
+        if path in self._blobs:
+            known = self._known.get(path)
+            return known.record if known else None
+        return self.view.record(path)
+
+    def __enter__(self) -> "Transaction":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.land()
+
+    def land(self) -> None:
+        """Pass the gate and commit. Raises GateRefused, Stale, StorageFailed."""
+        edits = dict(self._edits())
+        if not edits:
+            self.commit = self.view.commit
+            return
+        change = gate.Change(self.view, edits, self._caller, self._known)
+        if problems := gate.check(change):
+            raise gate.GateRefused(problems)
+        self.commit = self._writer.land(
+            Proposal(
+                ref=self.view.place.ref,
+                base=self.view.commit,
+                reads=self.view.reads,
+                edits=self._blobs,
+                author=self._caller.person,
+                message=self._message(),
+                time=self.time,
+            )
+        )
+        for path, decoded in self._known.items():
+            if decoded.record is not None:
+                self.view.parsed.keep(path, decoded.record.version, decoded)
+
+    def _edits(self) -> Iterator[tuple[str, gate.Edit]]:
+        for path, blob in self._blobs.items():
+            # reading what is overwritten puts it among the reads that the writer compares
+            old = self.view.entry(path)
+            new = Entry(FILE, blob.oid) if blob else None
+            if old != new:
+                yield path, gate.Edit(old, new)
+
+    def _message(self) -> str:
+        trailers = [("Gitmem-Verb", self._verb), ("Gitmem-Session", self._caller.session), ("Gitmem-Key", self._caller.key)]
+        lines = "".join(f"{name}: {value}\n" for name, value in trailers if value)
+        subject = " ".join(self._subject.split())[:100] or "change"
+        return "\n\n".join(part for part in (subject, self._body.strip(), lines) if part).rstrip("\n") + "\n"

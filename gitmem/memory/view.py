@@ -1,0 +1,128 @@
+"""A view: the memory as it was at one commit of one ref. Records read through it never change."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
+
+from gitmem.errors import NotFound
+from gitmem.git.objects import EMPTY_TREE, FOLDER, Entry, Objects, Tree, new_object
+from gitmem.git.repository import MAIN
+from gitmem.names import shown
+from gitmem.records.codec import Decoded, decode
+from gitmem.records.kind import Record, kind_at
+
+R = TypeVar("R", bound=Record)
+NO_TREE = new_object("tree", b"").oid
+_PARSED_LIMIT = 20_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """A ref that gitmem keeps records on: `main`, or a family of refs with one ref a project."""
+
+    family: str = "main"
+    project: str = ""
+
+    @property
+    def ref(self) -> str:
+        """The full name of the ref."""
+        return MAIN if self.family == "main" else f"refs/gitmem/{self.family}/{self.project}"
+
+    @property
+    def scope(self) -> str:
+        """The scope of records whose path does not tell."""
+        return f"projects/{self.project}" if self.project else "shared"
+
+
+MAIN_PLACE = Place()
+
+
+class ParsedFiles:
+    """Decoded files, kept by blob id and path: a blob never changes, so this is never stale."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Decoded] = {}
+
+    def get(self, objects: Objects, place: Place, path: str, oid: str) -> Decoded | None:
+        """The decoded file, or None if no kind has files at `path`."""
+        known = self._known.get((oid, path))
+        if known is None:
+            declared = kind_at(path, place.family)
+            if declared is None:
+                return None
+            decoded = decode(declared, path, objects.blob(oid), scope=place.scope)
+            record = replace(decoded.record, version=oid) if decoded.record else None
+            known = self.keep(path, oid, Decoded(record, decoded.problems))
+        return known
+
+    def keep(self, path: str, oid: str, decoded: Decoded) -> Decoded:
+        """Remember what a file decodes to."""
+        if len(self._known) >= _PARSED_LIMIT:
+            for old in list(self._known)[: _PARSED_LIMIT // 8]:
+                self._known.pop(old, None)
+        self._known[oid, path] = decoded
+        return decoded
+
+
+class View:
+    """One commit of one place. `reads` collects what was looked at, for the writer to compare.
+
+    `commit` is "" for a ref that does not exist yet: an empty memory.
+    """
+
+    def __init__(self, objects: Objects, parsed: ParsedFiles, place: Place, commit: str) -> None:
+        self.objects = objects
+        self.parsed = parsed
+        self.place = place
+        self.commit = commit
+        self.tree = objects.commit(commit).tree if commit else NO_TREE
+        self.reads: dict[str, Entry | None] = {}
+
+    def entry(self, path: str) -> Entry | None:
+        """What stands at a path, file or folder."""
+        if path in self.reads:
+            return self.reads[path]
+        found = self.objects.entry(self.tree, path) if self.tree != NO_TREE else None
+        self.reads[path] = found
+        return found
+
+    def decoded(self, path: str) -> Decoded | None:
+        """The file at `path` as decoded, with its problems; None if there is no file of any kind."""
+        entry = self.entry(path)
+        if entry is None or entry.mode == FOLDER:
+            return None
+        return self.parsed.get(self.objects, self.place, path, entry.oid)
+
+    def record(self, path: str) -> Record | None:
+        """The record at a path, or None if there is none that can be read."""
+        decoded = self.decoded(path)
+        return decoded.record if decoded else None
+
+    def get(self, cls: type[R], path: str) -> R:
+        """The record of class `cls` at a path. Raises NotFound."""
+        record = self.record(path)
+        if not isinstance(record, cls):
+            raise NotFound(f"There is no {cls.__name__.lower()} at {shown(path)}.", fix="Check the name or id.")
+        return record
+
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder; none if there is no such folder."""
+        return list(self.folder(folder).entries)
+
+    def folder(self, path: str) -> Tree:
+        """A folder's tree; empty if there is no such folder."""
+        entry = self.entry(path)
+        return self.objects.tree(entry.oid) if entry and entry.mode == FOLDER and entry.oid != NO_TREE else EMPTY_TREE
+
+    def files(self, folder: str = "") -> Iterator[tuple[str, Entry]]:
+        """All files below a folder, as (path, entry)."""
+        entry = self.entry(folder)
+        if entry and entry.mode == FOLDER and entry.oid != NO_TREE:
+            yield from self.objects.files(entry.oid, f"{folder}/" if folder else "")
+
+    def records(self, cls: type[R], folder: str = "") -> Iterator[R]:
+        """All readable records of a class below a folder, in path order."""
+        for path, entry in self.files(folder):
+            decoded = self.parsed.get(self.objects, self.place, path, entry.oid)
+            if decoded and isinstance(decoded.record, cls):
+                yield cast(R, decoded.record)

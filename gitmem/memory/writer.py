@@ -1,0 +1,213 @@
+"""The writer: many callers' changes become a chain of commits, one flush, one move of the ref.
+
+Whoever finds nobody writing writes for all who wait (a leader among the callers' own threads, so there
+is no daemon to lose). Across processes a file lock keeps the flushes apart, and the compare-and-swap of
+the ref holds even against programs that know nothing of that lock, such as a push.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from filelock import FileLock
+
+from gitmem.errors import GitmemError
+from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, NewObject, Objects, Person, new_object
+from gitmem.git.maintenance import Upkeep
+from gitmem.git.refs import RefLocked
+from gitmem.git.repository import Repository
+from gitmem.memory.view import NO_TREE
+
+GITMEM = Person("gitmem", "gitmem@gitmem")
+_BATCH_MAX = 64
+_SWAP_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A change that is ready to be committed: what it saw, what it does, how its commit is signed.
+
+    `reads` maps every path that was looked at, and `edits` every path that changes, to what stood there
+    and to the blob that will (None: the file goes).
+    """
+
+    ref: str
+    base: str
+    reads: Mapping[str, Entry | None]
+    edits: Mapping[str, NewObject | None]
+    author: Person
+    message: str
+    time: datetime
+
+
+class Stale(Exception):
+    """Somebody else changed what the proposal read: it must be made again from `tip`."""
+
+    def __init__(self, tip: str, paths: list[str]) -> None:
+        super().__init__(f"{', '.join(paths)} changed")
+        self.tip = tip
+        self.paths = paths
+
+
+class StorageFailed(GitmemError):
+    """The disk did not take a write."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            f"The memory could not be written: {error.strerror or error}. Nothing of this change is kept.",
+            fix="Free space or make the repository's folder writable, then repeat the call.",
+        )
+
+
+class _Waiting:
+    """A proposal in the queue, and what became of it."""
+
+    __slots__ = ("commit", "done", "error", "proposal")
+
+    def __init__(self, proposal: Proposal) -> None:
+        self.proposal = proposal
+        self.commit: Commit | None = None
+        self.error: BaseException | None = None
+        self.done = False
+
+    def fail(self, error: BaseException) -> None:
+        self.error, self.done = error, True
+
+
+class Writer:
+    """Serialises the commits of one process to one repository."""
+
+    def __init__(self, repository: Repository, upkeep: Upkeep) -> None:
+        self._repository = repository
+        self._upkeep = upkeep
+        self._queue: list[_Waiting] = []
+        self._queueing = threading.Lock()
+        self._leading = threading.Lock()
+        self._across_processes = FileLock(repository.private / "write.lock", thread_local=False)
+
+    def land(self, proposal: Proposal) -> str:
+        """Commit a proposal durably; the id of its commit, or of the tip if it changes nothing.
+
+        Raises Stale if what it read has changed, StorageFailed if the disk refuses.
+        """
+        waiting = _Waiting(proposal)
+        with self._queueing:
+            self._queue.append(waiting)
+        with self._leading:
+            while not waiting.done:
+                with self._queueing:
+                    batch, self._queue = self._queue[:_BATCH_MAX], self._queue[_BATCH_MAX:]
+                self._write(batch)
+        if waiting.error is not None:
+            raise waiting.error
+        assert waiting.commit is not None
+        return waiting.commit.oid
+
+    def _write(self, batch: list[_Waiting]) -> None:
+        try:
+            with self._across_processes.acquire(poll_interval=0.002):
+                for ref in dict.fromkeys(each.proposal.ref for each in batch):
+                    self._write_ref(ref, [each for each in batch if each.proposal.ref == ref])
+        except OSError as error:
+            for each in batch:
+                if not each.done:
+                    each.fail(StorageFailed(error))
+        except BaseException as error:
+            for each in batch:
+                if not each.done:
+                    each.fail(error)
+            raise
+
+    def _write_ref(self, ref: str, batch: list[_Waiting]) -> None:
+        for _ in range(_SWAP_TRIES):
+            tip = self._repository.refs.read(ref)
+            chain = _Chain(self._repository.objects, tip)
+            for each in batch:
+                chain.add(each)
+            try:
+                if chain.is_empty or self._publish(ref, tip, chain):
+                    for each in batch:
+                        each.done = True
+                    return
+            except RefLocked:
+                continue
+        for each in batch:
+            each.fail(StorageFailed(OSError(f"{ref} stays locked or keeps changing")))
+
+    def _publish(self, ref: str, tip: str | None, chain: "_Chain") -> bool:
+        self._repository.objects.write(chain.new)
+        self._upkeep.flushed()
+        return self._repository.refs.swap(ref, tip, chain.head)
+
+
+class _Chain:
+    """Commits in memory on top of a tip, to be written in one flush."""
+
+    def __init__(self, objects: Objects, tip: str | None) -> None:
+        self._objects = objects
+        self._tip = self.head = tip or ""
+        self._tree = objects.commit(tip).tree if tip else NO_TREE
+        self._base_tree = self._tree
+        self.new: list[NewObject] = []
+
+    @property
+    def is_empty(self) -> bool:
+        return self.head == self._tip
+
+    def add(self, waiting: _Waiting) -> None:
+        """Append the proposal's commit, or note why that cannot be."""
+        waiting.error = None
+        proposal = waiting.proposal
+        if proposal.base != self.head and (changed := self._changed(proposal)):
+            waiting.error = Stale(self.head, changed)
+            return
+        tree, new = graft(self._objects, self._tree, proposal.edits)
+        if tree == self._tree:
+            waiting.commit = self._objects.commit(self.head) if self.head else _nothing()
+            return
+        commit = Commit(tree, (self.head,) if self.head else (), proposal.author, GITMEM, proposal.time, proposal.message)
+        made = new_object("commit", commit.encode())
+        waiting.commit = replace(commit, oid=made.oid)
+        self._objects.keep_commit(waiting.commit)
+        self.new += [*new, made]
+        self.head, self._tree = made.oid, tree
+
+    def _changed(self, proposal: Proposal) -> list[str]:
+        return [path for path, seen in proposal.reads.items() if self._objects.entry(self._tree, path) != seen]
+
+
+def _nothing() -> Commit:
+    # a change that writes nothing into a memory without commits
+    return Commit(NO_TREE, (), GITMEM, GITMEM, datetime.min, "")
+
+
+def graft(objects: Objects, tree_oid: str, edits: Mapping[str, NewObject | None]) -> tuple[str, list[NewObject]]:
+    """A tree with files set or removed: its id, and the objects that are new. Folders that get empty go."""
+    new: list[NewObject] = [blob for blob in edits.values() if blob is not None]
+    oid = _graft(objects, tree_oid, {tuple(path.split("/")): blob for path, blob in edits.items()}, new)
+    return oid or NO_TREE, new
+
+
+def _graft(
+    objects: Objects, tree_oid: str, edits: Mapping[tuple[str, ...], NewObject | None], new: list[NewObject]
+) -> str | None:
+    tree = objects.tree(tree_oid) if tree_oid != NO_TREE else EMPTY_TREE
+    below: dict[str, dict[tuple[str, ...], NewObject | None]] = {}
+    for (name, *rest), blob in edits.items():
+        if rest:
+            below.setdefault(name, {})[tuple(rest)] = blob
+        else:
+            tree = tree.with_entry(name, Entry(FILE, blob.oid) if blob else None)
+    for name, inner in below.items():
+        old = tree.entries.get(name)
+        start = old.oid if old and old.mode == FOLDER else NO_TREE
+        grafted = _graft(objects, start, inner, new)
+        tree = tree.with_entry(name, Entry(FOLDER, grafted) if grafted else None)
+    if not tree.entries:
+        return None
+    made = new_object("tree", tree.data)
+    if made.oid != tree_oid:
+        objects.keep_tree(made.oid, tree)
+        new.append(made)
+    return made.oid

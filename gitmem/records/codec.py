@@ -1,0 +1,268 @@
+"""Between records and files: Markdown with front matter, or YAML.
+
+Written files are canonical: declared field order, defaults left out, one list item a line, LF, UTF-8.
+Writing what was read changes no byte of a canonical file. Reading is tolerant: it returns what it
+could make of the file, and every problem.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from gitmem.names import shown
+from gitmem.records.kind import Field, Kind, Record, kind_of
+from gitmem.records.shape import Json, Mismatch, Scalar
+
+FRONT_MATTER_MAX_BYTES = 32 * 1024
+DEPTH_MAX = 20
+
+_FENCE = "---\n"
+_END = re.compile(r"^---[ \t]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with one file, said so that its author can mend it.
+
+    `field` is empty if the whole file is meant, `line` 0 if no line is known.
+    """
+
+    path: str
+    field: str
+    what: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place}: {self.field} {self.what}" if self.field else f"{place}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What could be read of a file: a record if at all possible, and the problems."""
+
+    record: Record | None
+    problems: tuple[Problem, ...]
+
+
+class _Dumper(yaml.CSafeDumper):
+    """YAML as people write it: block style, long text as a literal block, times unquoted."""
+
+
+def _represent_text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text and not re.search(r"[ \t]\n|\r|^\s|\x85|\u2028|\u2029", text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+class _Time(str):
+    """A time in ISO 8601, written without quotes."""
+
+
+def _represent_time(dumper: yaml.CSafeDumper, text: _Time) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:timestamp", str(text))
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(_Time, _represent_time)
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+def encode(record: Record) -> bytes:
+    """The canonical file of a record."""
+    kind = kind_of(type(record))
+    head = _front_matter(kind, record)
+    if record.home.endswith(".md"):
+        body = getattr(record, record.body) if record.body else ""
+        text = f"{_FENCE}{head}{_FENCE}{_separated(body)}"
+    else:
+        text = head
+    return text.replace("\r\n", "\n").encode("utf-8")
+
+
+def _separated(body: str) -> str:
+    # One blank line before the body is how people write it, and a line break is how text files end;
+    # reading takes exactly these two away again.
+    return f"\n{body}\n" if body else ""
+
+
+def _front_matter(kind: Kind, record: Record) -> str:
+    plain: dict[str, Json] = {}
+    for f in kind.file_fields:
+        value = getattr(record, f.name)
+        if f.required or value != f.default:
+            plain[f.name] = _plain(f, value)
+    text = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000) if plain else ""
+    return text + record.extra
+
+
+def _plain(f: Field, value: Any) -> Json:
+    dumped = f.shape.dump(value)
+    return _Time(dumped) if f.shape.name == "time" and dumped is not None else dumped
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def decode(kind: Kind, path: str, data: bytes, *, scope: str = "shared") -> Decoded:
+    """The record in a file of `kind` at `path`, and all problems of the file at once.
+
+    `scope` is for refs of one project, whose paths do not name it.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        bad = Problem(path, "", f"is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}. Save it as UTF-8", line)
+        return Decoded(None, (bad,))
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    head, body, first_line = _split(text) if path.endswith(".md") else (text, "", 1)
+    if head is None:
+        return Decoded(None, (Problem(path, "", "has front matter that never ends: a line `---` is missing", 1),))
+    return _read(kind, path, scope, head, body, first_line)
+
+
+def _split(text: str) -> tuple[str | None, str, int]:
+    if not text.startswith(_FENCE):
+        return "", text, 1
+    end = _END.search(text, len(_FENCE))
+    if end is None:
+        return None, text, 1
+    return text[len(_FENCE) : end.start()], text[end.end() + 1 :].removeprefix("\n"), 2
+
+
+def _read(kind: Kind, path: str, scope: str, head: str, body: str, first_line: int) -> Decoded:
+    problems: list[Problem] = []
+    try:
+        entries = _entries(head)
+    except _BadYaml as bad:
+        return Decoded(None, (Problem(path, "front matter" if path.endswith(".md") else "", bad.what, bad.line + first_line),))
+    values: dict[str, Any] = {}
+    for f in kind.file_fields:
+        if f.name in entries:
+            entry = entries[f.name]
+            values[f.name] = _load(f, entry.value, path, entry.line + first_line, problems)
+    where = kind.match(path) or {}
+    for f in kind.path_fields:
+        values[f.name] = _load(f, where.get(f.name, ""), path, 0, problems)
+    if (body_field := kind.body_field) is not None:
+        values[body_field.name] = body.removesuffix("\n")
+        _check(body_field, values[body_field.name], path, 0, problems)
+    elif path.endswith(".md") and body.strip():
+        problems.append(Problem(path, "", f"has text below its front matter, and a {kind.name} has none"))
+    for f in kind.fields:
+        if f.required and f.name not in values:
+            problems.append(Problem(path, f.name, f"is missing: {f.description}"))
+            values[f.name] = f.shape.empty
+    extra = "".join(entry.text for name, entry in entries.items() if name not in values)
+    record = kind.record(scope=where.get("scope", scope), extra=extra, **values)
+    return Decoded(record, tuple(problems))
+
+
+def _load(f: Field, value: Json, path: str, line: int, problems: list[Problem]) -> Any:
+    try:
+        loaded = f.shape.load(value)
+    except Mismatch as mismatch:
+        for where, what in mismatch.problems:
+            place = f"{f.name}{'' if where.startswith('[') or not where else '.'}{where}"
+            problems.append(Problem(path, place, what, line))
+        return f.shape.empty if f.required else f.default
+    _check(f, loaded, path, line, problems)
+    return loaded
+
+
+def _check(f: Field, value: Any, path: str, line: int, problems: list[Problem]) -> None:
+    for check in f.checks:
+        if value is not None and (what := check(value)):
+            problems.append(Problem(path, f.name, what, line))
+
+
+def problems_of(record: Record, path: str) -> list[Problem]:
+    """The problems of a record's values: what `decode` would say of its file."""
+    problems: list[Problem] = []
+    for f in kind_of(type(record)).fields:
+        _check(f, getattr(record, f.name), path, 0, problems)
+    return problems
+
+
+class _BadYaml(Exception):
+    def __init__(self, what: str, line: int) -> None:
+        self.what, self.line = what, line
+
+
+@dataclass(frozen=True)
+class _Entry:
+    value: Json
+    text: str
+    line: int
+
+
+def _entries(head: str) -> dict[str, _Entry]:
+    if len(head) > FRONT_MATTER_MAX_BYTES:
+        raise _BadYaml(f"has {len(head):,} characters; at most {FRONT_MATTER_MAX_BYTES:,} are accepted", 0)
+    try:
+        node = yaml.compose(head, Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise _BadYaml(f"is not YAML: {error.problem}", mark.line if mark else 0) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise _BadYaml(f"is not YAML: {shown(str(error).splitlines()[0], 100)}", 0) from None
+    if node is None:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        raise _BadYaml("is not a mapping of `key: value` lines", 0)
+    return _mapping_entries(head, node)
+
+
+def _mapping_entries(head: str, node: yaml.MappingNode) -> dict[str, _Entry]:
+    entries: dict[str, _Entry] = {}
+    seen: set[int] = set()
+    starts = [key.start_mark.index for key, _ in node.value] + [len(head)]
+    for position, (key, value) in enumerate(node.value):
+        line = key.start_mark.line
+        if key.value in entries:
+            raise _BadYaml(f"says {shown(key.value)} twice", line)
+        text = head[starts[position] : starts[position + 1]]
+        plain = _plain_value(value, seen, 0)
+        entries[key.value] = _Entry(plain, text if text.endswith("\n") else text + "\n", line)
+    return entries
+
+
+def _plain_value(node: yaml.Node, seen: set[int], depth: int) -> Json:
+    line = node.start_mark.line
+    if id(node) in seen:
+        raise _BadYaml("uses an alias (*name); write the value out", line)
+    seen.add(id(node))
+    if depth > DEPTH_MAX:
+        raise _BadYaml(f"is nested deeper than {DEPTH_MAX} levels", line)
+    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.count("/") or node.tag.endswith(":binary"):
+        raise _BadYaml(f"uses the tag {shown(node.tag)}; only plain values are accepted", line)
+    if isinstance(node, yaml.MappingNode):
+        return {
+            _plain_key(key): _plain_value(value, seen, depth + 1) for key, value in node.value
+        }
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain_value(item, seen, depth + 1) for item in node.value]
+    return _plain_scalar(node.tag, node.value, line)
+
+
+def _plain_key(key: yaml.Node) -> str:
+    if isinstance(key, yaml.ScalarNode):
+        return str(key.value)
+    raise _BadYaml("has a key that is not text", key.start_mark.line)
+
+
+_CONSTRUCT = yaml.constructor.SafeConstructor()
+_NOT_TEXT = frozenset(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null"))
+
+
+def _plain_scalar(tag: str, text: str, line: int) -> Json:
+    if tag not in _NOT_TEXT:
+        return text
+    try:
+        return Scalar(text, _CONSTRUCT.construct_object(yaml.ScalarNode(tag, text)))
+    except (ValueError, yaml.YAMLError):
+        raise _BadYaml(f"says {shown(text)}, which is not a {tag.rpartition(':')[2]}", line) from None

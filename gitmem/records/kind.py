@@ -1,0 +1,207 @@
+"""The declaration of a record kind: one frozen dataclass, from which everything else follows.
+
+    @kind
+    @dataclass(frozen=True, kw_only=True)
+    class Guideline(Record):
+        '''A rule that every agent gets at session start.'''
+
+        home: ClassVar[str] = "{scope}/guidelines/{name}.md"
+        body: ClassVar[str] = "rule"
+        name: str = field("the rule's name", check=a_name)
+        priority: int = field("1 to 100", default=50, check=between(1, 100))
+        rule: str = field("what to do", index="text")
+
+Placeholders of `home` are fields or properties of the record. Those that are fields live in the path
+alone, never in the file as well, so that the two cannot disagree.
+"""
+
+import dataclasses
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal, TypeVar
+
+from gitmem.names import shard_of
+from gitmem.records.check import Check
+from gitmem.records.shape import Shape, default_of, has_default, shape_of
+
+IndexRole = Literal["title", "text", "keyword", "path", "code", "time"]
+MISSING = dataclasses.MISSING
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_SCOPE = r"(?P<scope>shared|projects/[^/]+)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What every record has, whatever its kind.
+
+    `scope` is `projects/<name>` or `shared`; `version` the blob id of its file ("" before it is
+    written); `extra` the front-matter text of keys that gitmem does not know, kept as typed.
+    """
+
+    home: ClassVar[str]
+    body: ClassVar[str | None] = None
+    ref: ClassVar[str] = "main"
+
+    scope: str = "shared"
+    version: str = dataclasses.field(default="", compare=False)
+    extra: str = ""
+
+    @property
+    def shard(self) -> str:
+        """The folder of a generated id, for homes that are sharded."""
+        return shard_of(typing.cast(Any, self).id)
+
+    @property
+    def project(self) -> str:
+        """The project's name, or `shared`."""
+        return self.scope.removeprefix("projects/")
+
+    def facets(self) -> Iterator[tuple[str, str]]:
+        """What search can filter and look up by, exactly: (name, value) pairs.
+
+        By default all fields with the index role `keyword`; kinds add what they derive.
+        """
+        for f in kind_of(type(self)).fields:
+            if f.index == "keyword":
+                value = getattr(self, f.name)
+                for each in value if isinstance(value, tuple) else (value,):
+                    if each:
+                        yield f.name, str(each)
+
+    @property
+    def path(self) -> str:
+        """Where the record's file lives in its ref's tree."""
+        return kind_of(type(self)).path_of(self)
+
+
+R = TypeVar("R", bound=Record)
+_META = frozenset(f.name for f in dataclasses.fields(Record))
+
+
+def field(
+    description: str,
+    *,
+    default: Any = MISSING,
+    index: IndexRole | None = None,
+    check: Check | tuple[Check, ...] = (),
+    example: Any = None,
+) -> Any:
+    """A field of a record: what it is for, how search uses it, what is accepted."""
+    checks = check if isinstance(check, tuple) else (check,)
+    about = {"description": description, "index": index, "checks": checks, "example": example}
+    return dataclasses.field(default=default, metadata=about)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One declared field, with its shape resolved."""
+
+    name: str
+    shape: Shape
+    required: bool
+    default: Any
+    description: str
+    index: IndexRole | None
+    checks: tuple[Check, ...]
+    example: Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A record class and what follows from its declaration."""
+
+    name: str
+    record: type[Record]
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """All declared fields in file order, those of the path included."""
+        hints = typing.get_type_hints(self.record)
+        return tuple(
+            Field(
+                name=f.name,
+                shape=shape_of(hints[f.name]),
+                required=not has_default(f),
+                default=default_of(f) if has_default(f) else None,
+                description=f.metadata["description"],
+                index=f.metadata["index"],
+                checks=f.metadata["checks"],
+                example=f.metadata["example"],
+            )
+            for f in dataclasses.fields(self.record)
+            if f.name not in _META
+        )
+
+    @cached_property
+    def path_fields(self) -> tuple[Field, ...]:
+        """The fields that the path holds."""
+        names = set(_PLACEHOLDER.findall(self.record.home))
+        return tuple(f for f in self.fields if f.name in names)
+
+    @cached_property
+    def file_fields(self) -> tuple[Field, ...]:
+        """The fields of the front matter (or of the YAML file), in file order."""
+        return tuple(f for f in self.fields if f not in self.path_fields and f.name != self.record.body)
+
+    @cached_property
+    def body_field(self) -> Field | None:
+        """The field that is the Markdown body, if the kind has one."""
+        return next((f for f in self.fields if f.name == self.record.body), None)
+
+    @cached_property
+    def _path_pattern(self) -> "re.Pattern[str]":
+        pattern, seen = "", set()
+        for position, part in enumerate(_PLACEHOLDER.split(self.record.home)):
+            if position % 2 == 0:
+                pattern += re.escape(part)
+            elif part == "scope":
+                pattern += _SCOPE
+            else:
+                pattern += f"(?P<{part}>[^/]+)" if part not in seen else f"(?P={part})"
+                seen.add(part)
+        return re.compile(pattern)
+
+    def match(self, path: str) -> Mapping[str, str] | None:
+        """The placeholders' values if a file of this kind can live at `path`."""
+        found = self._path_pattern.fullmatch(path)
+        return found.groupdict() if found else None
+
+    @cached_property
+    def _placeholders(self) -> tuple[str, ...]:
+        return tuple(_PLACEHOLDER.findall(self.record.home))
+
+    def path_of(self, record: Record) -> str:
+        """The path at which the record's file lives."""
+        return self.record.home.format_map({name: getattr(record, name) for name in self._placeholders})
+
+
+KINDS: dict[str, Kind] = {}
+_BY_CLASS: dict[type[Record], Kind] = {}
+
+
+def kind(cls: type[R]) -> type[R]:
+    """Class decorator: declare a record kind."""
+    declared = Kind(cls.__name__.lower(), cls)
+    if declared.name in KINDS:
+        raise TypeError(f"two record kinds are called {declared.name}")
+    KINDS[declared.name] = _BY_CLASS[cls] = declared
+    return cls
+
+
+def kind_of(cls: type[Record]) -> Kind:
+    """The kind that a record class declares."""
+    return _BY_CLASS[cls]
+
+
+def kind_at(path: str, ref: str = "main") -> Kind | None:
+    """The kind whose files live at `path` on `ref` (`main`, `sessions`, ...)."""
+    for candidate in KINDS.values():
+        if candidate.record.ref == ref and candidate.match(path) is not None:
+            return candidate
+    return None
+
+

@@ -1,0 +1,274 @@
+"""Types as values: how each annotated type is read, written and described.
+
+Record fields, verb parameters and answers share this one table, so that a file, a tool call, a
+command line and a schema can never disagree about what is accepted.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Literal
+
+from gitmem.names import format_time, parse_time, shown
+
+Json = Any  # a JSON value; the one place where anything goes
+
+
+class Mismatch(Exception):
+    """A value that its shape does not accept; `problems` are (where, what) pairs."""
+
+    def __init__(self, *problems: tuple[str, str]) -> None:
+        super().__init__("; ".join(f"{where}: {what}" for where, what in problems))
+        self.problems = problems
+
+    def under(self, where: str) -> "Mismatch":
+        """The same problems, seen from one level further out."""
+        return Mismatch(*((f"{where}{'.' if w and w[0] != '[' else ''}{w}", what) for w, what in self.problems))
+
+
+class Scalar(str):
+    """The text of an unquoted YAML scalar that YAML reads as something else than text.
+
+    A text field takes the characters as typed (`version: 1.10` stays `1.10`), others the value.
+    """
+
+    value: Json
+
+    def __new__(cls, text: str, value: Json) -> "Scalar":
+        self = super().__new__(cls, text)
+        self.value = value
+        return self
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One type: `load` reads a plain value (Mismatch if it can't), `dump` writes one, `schema` describes it."""
+
+    name: str
+    load: Callable[[Json], Any]
+    dump: Callable[[Any], Json]
+    schema: dict[str, Json]
+    empty: Any = None
+
+
+def _native(value: Json) -> Json:
+    match value:
+        case Scalar():
+            return value.value
+        case list():
+            return [_native(item) for item in value]
+        case dict():
+            return {str(key): _native(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _expected(what: str, value: Json) -> Mismatch:
+    return Mismatch(("", f"is {shown(value) if isinstance(value, str) else json.dumps(value, default=str)[:60]}, not {what}"))
+
+
+def _load_str(value: Json) -> str:
+    if not isinstance(value, str):
+        raise _expected("text", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Mismatch(("", "holds half of a surrogate pair, which is no character; send whole characters")) from None
+    return "".join(value)
+
+
+def _load_int(value: Json) -> int:
+    value = _native(value)
+    if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and len(value) < 20:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise _expected("a whole number", value)
+
+
+def _load_float(value: Json) -> float:
+    value = _native(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise _expected("a number", value)
+
+
+def _load_bool(value: Json) -> bool:
+    value = _native(value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise _expected("true or false", value)
+
+
+def _load_time(value: Json) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    try:
+        return parse_time(_load_str(value)).replace(microsecond=0)
+    except (ValueError, OverflowError):
+        raise _expected("a time such as 2026-01-31T09:00:00Z", value) from None
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+_SIMPLE: dict[Any, Shape] = {
+    str: Shape("text", _load_str, _unchanged, {"type": "string"}, ""),
+    int: Shape("whole number", _load_int, _unchanged, {"type": "integer"}, 0),
+    float: Shape("number", _load_float, _unchanged, {"type": "number"}, 0.0),
+    bool: Shape("true or false", _load_bool, _unchanged, {"type": "boolean"}, False),
+    datetime: Shape("time", _load_time, format_time, {"type": "string", "format": "date-time"}),
+    Any: Shape("any value", _native, _unchanged, {}),
+    object: Shape("any value", _native, _unchanged, {}),
+}
+
+
+@cache
+def shape_of(annotation: Any) -> Shape:
+    """The shape of an annotated type; TypeError if gitmem has no rule for it."""
+    if annotation in _SIMPLE:
+        return _SIMPLE[annotation]
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if isinstance(annotation, typing.TypeAliasType) if hasattr(typing, "TypeAliasType") else False:
+        return shape_of(annotation.__value__)
+    if origin is Literal:
+        return _choice(args)
+    if origin in (typing.Union, types.UnionType):
+        return _optional(args)
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        return _sequence(shape_of(args[0]))
+    if origin in (dict, Mapping) or annotation is dict:
+        return _mapping(shape_of(args[1]) if args else _SIMPLE[Any])
+    if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+        return _structure(annotation)
+    raise TypeError(f"no shape for {annotation!r}")
+
+
+def _choice(values: tuple[str, ...]) -> Shape:
+    def load(value: Json) -> str:
+        if isinstance(value, str) and value in values:
+            return "".join(value)
+        raise _expected("one of " + ", ".join(values), value)
+
+    return Shape("one of " + ", ".join(values), load, _unchanged, {"type": "string", "enum": list(values)}, values[0])
+
+
+def _optional(args: tuple[Any, ...]) -> Shape:
+    inner = [shape_of(arg) for arg in args if arg is not type(None)]
+    if len(inner) != 1 or len(args) != 2:
+        raise TypeError(f"no shape for a union of {args!r}")
+    only = inner[0]
+
+    def load(value: Json) -> Any:
+        return None if _native(value) is None else only.load(value)
+
+    def dump(value: Any) -> Json:
+        return None if value is None else only.dump(value)
+
+    return Shape(only.name, load, dump, only.schema)
+
+
+def _sequence(item: Shape) -> Shape:
+    def load(value: Json) -> tuple[Any, ...]:
+        if isinstance(value, str):
+            value = _list_in_text(value)
+        if not isinstance(value, (list, tuple)):
+            raise _expected(f"a list of {item.name}", value)
+        loaded, problems = [], []
+        for position, each in enumerate(value):
+            try:
+                loaded.append(item.load(each))
+            except Mismatch as mismatch:
+                problems += mismatch.under(f"[{position}]").problems
+        if problems:
+            raise Mismatch(*problems)
+        return tuple(loaded)
+
+    def dump(value: tuple[Any, ...]) -> Json:
+        return [item.dump(each) for each in value]
+
+    return Shape(f"list of {item.name}", load, dump, {"type": "array", "items": item.schema}, ())
+
+
+def _list_in_text(text: str) -> Json:
+    # Models often send a list as its JSON text, or a lone item: both mean what they say.
+    if text.lstrip().startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            pass
+    return [text] if text else []
+
+
+def _mapping(item: Shape) -> Shape:
+    def load(value: Json) -> dict[str, Any]:
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise _expected("a mapping", value) from None
+        if not isinstance(value, dict):
+            raise _expected("a mapping", value)
+        return {"".join(key): item.load(each) for key, each in value.items()}
+
+    def dump(value: Mapping[str, Any]) -> Json:
+        return {key: item.dump(each) for key, each in value.items()}
+
+    return Shape("mapping", load, dump, {"type": "object"} | ({"additionalProperties": item.schema} if item.schema else {}), None)
+
+
+def _structure(cls: type) -> Shape:
+    hints = typing.get_type_hints(cls)
+    parts = {f.name: (f, shape_of(hints[f.name])) for f in dataclasses.fields(cls)}
+    required = [name for name, (f, _) in parts.items() if not has_default(f)]
+
+    def load(value: Json) -> Any:
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise _expected("a mapping", value) from None
+        if not isinstance(value, dict):
+            raise _expected(f"a mapping with {', '.join(parts)}", value)
+        problems = [("".join(key), f"is not known; known are {', '.join(parts)}") for key in value if key not in parts]
+        problems += [(name, "is missing") for name in required if name not in value]
+        loaded: dict[str, Any] = {}
+        for name, (_, shape) in parts.items():
+            if name in value:
+                try:
+                    loaded[name] = shape.load(value[name])
+                except Mismatch as mismatch:
+                    problems += mismatch.under(name).problems
+        if problems:
+            raise Mismatch(*problems)
+        return cls(**loaded)
+
+    def dump(value: Any) -> Json:
+        return {
+            name: shape.dump(getattr(value, name))
+            for name, (f, shape) in parts.items()
+            if not has_default(f) or getattr(value, name) != default_of(f)
+        }
+
+    schema: dict[str, Json] = {"type": "object", "properties": {name: shape.schema for name, (_, shape) in parts.items()}}
+    return Shape(f"mapping with {', '.join(parts)}", load, dump, schema | ({"required": required} if required else {}))
+
+
+def has_default(f: "dataclasses.Field[Any]") -> bool:
+    """Whether a dataclass field may be left out."""
+    return f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
+
+
+def default_of(f: "dataclasses.Field[Any]") -> Any:
+    """The value of a dataclass field that is left out."""
+    return f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default

@@ -1,0 +1,289 @@
+"""Verbs: what agents, people and scripts can call. Each is declared once, as a typed function.
+
+From the declaration follow the MCP tool, the command, the schema, the reference page and the contract
+tests. A verb has no effect but its transactions, so that it can be run again when it lost a race.
+"""
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+from gitmem.desk import Desk
+from gitmem.errors import BadArgument, GitmemError, closest
+from gitmem.memory.writer import Stale
+from gitmem.records.kind import Record
+from gitmem.records.shape import Json, Mismatch, Shape, shape_of
+
+TRIES = 12
+# Accepted by every verb and settled before it runs: by the facade that makes the desk.
+DESK_ARGUMENTS = {
+    "project": "the project; left out: yours",
+    "session_id": "your session, if the server does not know you in another way",
+}
+# Spellings that other memory servers' clients use, accepted everywhere.
+ALIASES = {"claude_instance": "agent", "doc_id": "id", "item_id": "id", "message_id": "id", "func_id": "id"}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Conflict(GitmemError):
+    """A write lost the race again and again, or was made from a version that is no longer current."""
+
+
+class UnknownVerb(BadArgument):
+    """No verb has this name."""
+
+    def __init__(self, name: str) -> None:
+        near = closest(name, list(VERBS))
+        hint = f"Did you mean {' or '.join(near)}?" if near else "help lists what there is."
+        super().__init__(f"There is no tool {name[:60]!r}.", fix=hint)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One argument of a verb."""
+
+    name: str
+    shape: Shape
+    required: bool
+    default: Any
+    description: str
+
+    @property
+    def schema(self) -> dict[str, Json]:
+        """Its JSON schema."""
+        schema = {**self.shape.schema, "description": self.description}
+        if not self.required and self.default not in (None, "", ()):
+            schema["default"] = self.shape.dump(self.default)
+        return schema
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A declared verb."""
+
+    name: str
+    function: Callable[..., Any]
+    writes: bool
+    destructive: bool
+    idempotent: bool
+    core: bool
+    in_project: bool
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def group(self) -> str:
+        """The domain that declares it."""
+        return self.function.__module__.rpartition(".")[2]
+
+    @cached_property
+    def summary(self) -> str:
+        """What it is for: the docstring above `Args:`, in one paragraph."""
+        return " ".join(_sections(self.function)[0].split())
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """Its arguments, in order."""
+        hints = typing.get_type_hints(self.function)
+        described = _described(self.function)
+        found = {}
+        for p in list(inspect.signature(self.function).parameters.values())[1:]:
+            required = p.default is inspect.Parameter.empty
+            shape = shape_of(hints[p.name])
+            found[p.name] = Parameter(p.name, shape, required, None if required else p.default, described.get(p.name, ""))
+        if self.in_project:
+            found["project"] = Parameter("project", shape_of(str), False, "", DESK_ARGUMENTS["project"])
+        return found
+
+    @cached_property
+    def returns(self) -> type:
+        """The type of its answer."""
+        return typing.cast(type, typing.get_type_hints(self.function)["return"])
+
+    @cached_property
+    def schema(self) -> dict[str, Json]:
+        """The JSON schema of its arguments."""
+        required = [p.name for p in self.parameters.values() if p.required]
+        schema: dict[str, Json] = {"type": "object", "properties": {p.name: p.schema for p in self.parameters.values()}}
+        return schema | ({"required": required} if required else {})
+
+    def bind(self, arguments: Mapping[str, Json]) -> dict[str, Any]:
+        """The call's arguments as typed values. Raises BadArgument with every problem at once."""
+        problems: list[str] = []
+        bound: dict[str, Any] = {}
+        for name, value in self._canonical(arguments, problems).items():
+            if value is None or (name in DESK_ARGUMENTS and (name == "session_id" or self.in_project)):
+                continue  # an optional argument sent as null is one left out
+            try:
+                bound[name] = self.parameters[name].shape.load(value)
+            except Mismatch as mismatch:
+                problems += [f"{mismatch_place(name, where)} {what}" for where, what in mismatch.problems]
+        missing = [p for p in self.parameters.values() if p.required and p.name not in bound]
+        problems += [f"{p.name} is missing ({p.description})" for p in missing if arguments.get(p.name) is None]
+        if problems:
+            raise BadArgument(f"{self.name}: " + "; ".join(problems) + ".", fix=f"{self.name} takes {self._usage()}.")
+        return bound
+
+    def _canonical(self, arguments: Mapping[str, Json], problems: list[str]) -> dict[str, Json]:
+        aliases = {alias: name for alias, name in {**ALIASES, **self.aliases}.items() if name in self.parameters}
+        known = [*self.parameters, "session_id", "project"]
+        named: dict[str, Json] = {}
+        for given, value in arguments.items():
+            name = given if given in known else aliases.get(given, given)
+            if name not in known:
+                near = closest(given, known, most=1)
+                problems.append(f"{given[:60]!r} is not an argument" + (f", did you mean {near[0]!r}?" if near else ""))
+            elif name in named:
+                problems.append(f"{name} is given twice")
+            else:
+                named[name] = value
+        return named
+
+    def _usage(self) -> str:
+        parts = [p.name if p.required else f"[{p.name}]" for p in self.parameters.values()]
+        return ", ".join(parts) or "no arguments"
+
+
+def mismatch_place(name: str, where: str) -> str:
+    """How an error names the part of an argument that is wrong."""
+    return f"{name}{where}" if where.startswith("[") or not where else f"{name}.{where}"
+
+
+VERBS: dict[str, Verb] = {}
+
+
+def verb(
+    *,
+    writes: bool = False,
+    destructive: bool = False,
+    idempotent: bool | None = None,
+    core: bool = False,
+    in_project: bool = True,
+    aliases: Mapping[str, str] | None = None,
+) -> Callable[[F], F]:
+    """Decorator: declare a verb.
+
+    Args:
+        writes: it may change the memory.
+        destructive: it may remove or replace what others made.
+        idempotent: calling it again changes nothing more; left out: whatever reads is.
+        core: listed in the default tool profile.
+        in_project: it takes `project` (and works at the desk's project if that is left out).
+        aliases: other spellings of its arguments.
+    """
+
+    def declare(function: F) -> F:
+        name = function.__name__
+        if name in VERBS:
+            raise TypeError(f"two verbs are called {name}")
+        settled = not writes if idempotent is None else idempotent
+        VERBS[name] = Verb(name, function, writes, destructive, settled, core, in_project, aliases or {})
+        return function
+
+    return declare
+
+
+def find(name: str) -> Verb:
+    """The verb of that name. Raises UnknownVerb with near names."""
+    try:
+        return VERBS[name]
+    except KeyError:
+        raise UnknownVerb(name) from None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a verb answered, and the commit that it made ("" if it made none)."""
+
+    verb: Verb
+    value: Any
+    commit: str
+
+
+def call(desk: Desk, called: Verb, arguments: Mapping[str, Json]) -> Answer:
+    """Run a verb, again on the present if it lost a race. Raises GitmemError."""
+    bound = called.bind(arguments)
+    lost: Stale | None = None
+    for _ in range(TRIES):
+        try:
+            value = called.function(desk, **bound)
+            return Answer(called, value, desk.commit)
+        except Stale as stale:
+            lost = stale
+            desk.restart()
+    assert lost is not None
+    raise Conflict(
+        f"{called.name} lost the race for {', '.join(lost.paths)} {TRIES} times; the memory is now at {lost.tip[:10]}. "
+        "Nothing of this call was written.",
+        fix="Call it again in a moment.",
+    )
+
+
+def check_version(record: Record, if_version: str) -> None:
+    """Refuse an edit that was made from another version than the current one."""
+    if if_version and not record.version.startswith(if_version.lower()):
+        raise Conflict(
+            f"{record.path} is at version {record.version[:12]}, not {if_version[:12]}: somebody changed it meanwhile.",
+            fix="Read it again, apply your edit to what it says now, and send the new version.",
+        )
+
+
+_ARGS = re.compile(r"^\s*Args:\s*$", re.MULTILINE)
+_ARG = re.compile(r"^(?P<indent> {4})(?P<name>\w+): (?P<text>.*)$")
+
+
+def _sections(function: Callable[..., Any]) -> tuple[str, str]:
+    text = inspect.cleandoc(function.__doc__ or "")
+    parts = _ARGS.split(text, maxsplit=1)
+    return parts[0], parts[1] if len(parts) > 1 else ""
+
+
+def _described(function: Callable[..., Any]) -> dict[str, str]:
+    described: dict[str, str] = {}
+    name = ""
+    for line in _sections(function)[1].splitlines():
+        if found := _ARG.match(line):
+            name = found["name"]
+            described[name] = found["text"]
+        elif line.startswith("        ") and name:
+            described[name] += " " + line.strip()
+        elif line.strip():
+            break
+    return described
+
+
+# --- sections of the briefing ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the briefing: what it says, how urgent it is, its share of the token budget."""
+
+    name: str
+    order: int
+    share: float
+    more: str
+    lines: Callable[[Desk], list[str]]
+
+
+SECTIONS: dict[str, Section] = {}
+
+
+def section(*, order: int, share: float, more: str) -> Callable[[Callable[[Desk], list[str]]], Callable[[Desk], list[str]]]:
+    """Decorator: contribute a section to the briefing.
+
+    Args:
+        order: lower is more urgent and comes first.
+        share: the part of the budget that it may use, 0 to 1.
+        more: the call that reads what was left out.
+    """
+
+    def declare(function: Callable[[Desk], list[str]]) -> Callable[[Desk], list[str]]:
+        SECTIONS[function.__name__] = Section(function.__name__, order, share, more, function)
+        return function
+
+    return declare
