@@ -1,0 +1,87 @@
+"""What verbs answer, as plain values with a schema: the same for every facade."""
+
+import dataclasses
+import typing
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from gitmem.names import format_time
+from gitmem.records.kind import Record, kind_of
+from gitmem.records.shape import Json, shape_of
+from gitmem.verbs import Answer, Verb
+
+
+
+def structured(answer: Answer) -> dict[str, Json]:
+    """The answer as a JSON object; after a write with the commit that it made."""
+    value = plain(answer.value)
+    if answer.commit and "commit" not in value:
+        value["commit"] = answer.commit
+    return typing.cast(dict[str, Json], value)
+
+
+def plain(value: Any) -> Json:
+    """A JSON value from what verbs return: records, dataclasses, tuples, mappings, times."""
+    match value:
+        case Record():
+            return _record(value)
+        case datetime():
+            return format_time(value)
+        case tuple() | list():
+            return [plain(each) for each in value]
+        case dict():
+            return {str(key): plain(each) for key, each in value.items()}
+        case _ if dataclasses.is_dataclass(value):
+            return {f.name: plain(each) for f in dataclasses.fields(value) if (each := getattr(value, f.name)) is not None}
+        case _:
+            return value
+
+
+def _record(record: Record) -> dict[str, Json]:
+    declared = kind_of(type(record))
+    head = {f.name: plain(getattr(record, f.name)) for f in declared.path_fields}
+    rest = {f.name: plain(getattr(record, f.name)) for f in declared.fields if f.name not in head}
+    told = {name: value for name, value in rest.items() if value not in (None, "", [])}
+    return head | {"project": record.project} | told | {"version": record.version}
+
+
+@cache
+def schema_of(verb: Verb) -> dict[str, Json]:
+    """The JSON schema of a verb's answer."""
+    schema = _schema(verb.returns)
+    if verb.writes:
+        schema["properties"].setdefault("commit", {"type": "string"})
+    return schema
+
+
+def _schema(annotation: Any) -> dict[str, Json]:
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return _record_schema(annotation)
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        hints = typing.get_type_hints(annotation)
+        fields = dataclasses.fields(annotation)
+        optional = {f.name for f in fields if type(None) in typing.get_args(hints[f.name])}
+        return {
+            "type": "object",
+            "properties": {f.name: _schema(hints[f.name]) for f in fields},
+            "required": [f.name for f in fields if f.name not in optional],
+        }
+    args = typing.get_args(annotation)
+    if typing.get_origin(annotation) is tuple:
+        return {"type": "array", "items": _schema(args[0])}
+    inner = [arg for arg in args if arg is not type(None)]
+    if type(None) in args and len(inner) == 1:
+        return _schema(inner[0])
+    return dict(shape_of(annotation).schema)
+
+
+def _record_schema(cls: type[Record]) -> dict[str, Json]:
+    declared = kind_of(cls)
+    properties = {f.name: dict(_schema(typing.get_type_hints(cls)[f.name])) for f in declared.fields}
+    required = [f.name for f in declared.path_fields]
+    return {
+        "type": "object",
+        "properties": properties | {"project": {"type": "string"}, "version": {"type": "string"}},
+        "required": [*required, "project", "version"],
+    }
