@@ -62,7 +62,7 @@ class Parameter:
         return schema
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Verb:
     """A declared verb."""
 
@@ -116,7 +116,7 @@ class Verb:
         problems: list[str] = []
         bound: dict[str, Any] = {}
         for name, value in self._canonical(arguments, problems).items():
-            if value is None or (name in DESK_ARGUMENTS and (name == "session_id" or self.in_project)):
+            if value is None or name in DESK_ARGUMENTS:
                 continue  # an optional argument sent as null is one left out
             try:
                 bound[name] = self.parameters[name].shape.load(value)
@@ -130,7 +130,7 @@ class Verb:
 
     def _canonical(self, arguments: Mapping[str, Json], problems: list[str]) -> dict[str, Json]:
         aliases = {alias: name for alias, name in {**ALIASES, **self.aliases}.items() if name in self.parameters}
-        known = [*self.parameters, "session_id", "project"]
+        known = [*self.parameters, *(name for name in DESK_ARGUMENTS if name not in aliases)]
         named: dict[str, Json] = {}
         for given, value in arguments.items():
             name = given if given in known else aliases.get(given, given)

@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 from gitmem.desk import Desk, UnknownProject
 from gitmem.errors import BadArgument, NotFound, Refused, closest
+from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
-from gitmem.records.check import a_name, at_most, each
+from gitmem.records.check import a_name, at_most
 from gitmem.records.kind import Record, field, kind
 from gitmem.verbs import verb
 
@@ -24,7 +25,7 @@ class Capability:
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """An agent or a person who works on a project."""
+    """An agent or a person who works on a project. `paths` are patterns of the code they work on."""
 
     name: str
     type: Literal["agent", "human"] = "agent"
@@ -48,9 +49,9 @@ def members_are_named(members: tuple[Member, ...]) -> str | None:
 class Project(Record):
     """One project: its name, what it is, and its members."""
 
-    home: ClassVar[str] = "{scope}/project.yaml"
+    home: ClassVar[str] = "projects/{name}/project.yaml"
 
-    name: str = field("the project's name", check=a_name)
+    name: str = field("the project's name", check=a_name, example="web-shop")
     description: str = field("what the project is, in a few lines", index="text", default="", check=at_most(2000))
     created: datetime | None = field("when it was registered", default=None)
     members: tuple[Member, ...] = field("who works on it", default=(), check=(at_most(500), members_are_named))
@@ -61,8 +62,37 @@ class Project(Record):
 
     def with_member(self, member: Member) -> "Project":
         """The project with a member added or replaced."""
-        others = tuple(each for each in self.members if each.name != member.name)
+        others = (each for each in self.members if each.name != member.name)
         return replace(self, members=tuple(sorted((*others, member), key=lambda each: each.name)))
+
+    def without_member(self, name: str) -> "Project":
+        """The project without a member."""
+        return replace(self, members=tuple(each for each in self.members if each.name != name))
+
+
+@dataclass(frozen=True)
+class ProjectSummary:
+    """A project in a list."""
+
+    name: str
+    description: str
+    members: int
+
+
+@dataclass(frozen=True)
+class ProjectAnswer:
+    """What was done, and the project or projects that it was about."""
+
+    done: str
+    project: Project | None = None
+    projects: tuple[ProjectSummary, ...] | None = None
+
+
+class ProjectExists(Refused):
+    """A project of this name is there already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The project {name} exists already.", fix="Work in it, or choose another name.")
 
 
 def project_path(name: str) -> str:
@@ -70,4 +100,95 @@ def project_path(name: str) -> str:
     return f"projects/{name}/project.yaml"
 
 
-__all__ = ["BadArgument", "Capability", "Desk", "Member", "NotFound", "Project", "Refused", "UnknownProject", "check_name", "closest", "each", "now", "shown", "verb"]
+def read_project(view: View, name: str) -> Project:
+    """The project's record. Raises NotFound if it is not there or cannot be read."""
+    return view.get(Project, project_path(name))
+
+
+@verb(writes=True, core=True, in_project=False, aliases={"project": "name"})
+def project(
+    desk: Desk,
+    action: Literal["create", "get", "list", "add_agent", "add_human", "update_agent", "remove_agent"],
+    name: str = "",
+    description: str = "",
+    member: str = "",
+    role: str = "",
+    tier: Tier = "member",
+    capabilities: tuple[Capability, ...] = (),
+    paths: tuple[str, ...] = (),
+) -> ProjectAnswer:
+    """Create a project, look at it, or manage its members. Create one before you record anything in it.
+
+    Args:
+        action: what to do.
+        name: the project: lower case, a-z 0-9 . _ -; needed for everything but list.
+        description: what the project is; for create.
+        member: the agent or person; for the member actions.
+        role: what the member does here.
+        tier: admin, member or pending.
+        capabilities: what the member can do, as name and desc.
+        paths: patterns of the code that the member works on, such as src/api/**.
+    """
+    if action == "list":
+        return ProjectAnswer("listed", projects=_summaries(desk))
+    if action == "create":
+        return _create(desk, name, description)
+    path = project_path(_existing(desk, name))
+    current = desk.view().get(Project, path)
+    if action == "get":
+        return ProjectAnswer("found", project=current)
+    if action == "remove_agent":
+        return _put(desk, f"remove {member} from {name}", _without(current, member))
+    old = current.member(check_name(member, "member"))
+    if action == "update_agent" and old is None:
+        raise _no_member(current, member)
+    made = Member(
+        name=member,
+        type="human" if action == "add_human" else old.type if old else "agent",
+        role=role or (old.role if old else ""),
+        tier=tier,
+        capabilities=capabilities or (old.capabilities if old else ()),
+        paths=paths or (old.paths if old else ()),
+    )
+    return _put(desk, f"{action.replace('_', ' ')} {member} in {name}", current.with_member(made))
+
+
+def _summaries(desk: Desk) -> tuple[ProjectSummary, ...]:
+    found = (desk.view().record(project_path(name)) for name in desk.projects())
+    return tuple(ProjectSummary(p.name, p.description, len(p.members)) for p in found if isinstance(p, Project))
+
+
+def _create(desk: Desk, name: str, description: str) -> ProjectAnswer:
+    path = project_path(check_name(name, "project"))
+    if desk.view().entry(path) is not None:
+        raise ProjectExists(name)
+    creator = Member(name=desk.agent, tier="admin")
+    return _put(desk, f"create project {name}", Project(
+        scope=f"projects/{name}", name=name, description=description.strip(), created=now(), members=(creator,)
+    ))
+
+
+def _existing(desk: Desk, name: str) -> str:
+    if not name:
+        raise BadArgument("The name of the project is missing.", fix="Pass name='...'; action='list' shows them.")
+    if desk.view().entry(project_path(name)) is None:
+        raise UnknownProject(name, desk.projects())
+    return name
+
+
+def _put(desk: Desk, subject: str, changed: Project) -> ProjectAnswer:
+    with desk.transaction(subject) as change:
+        return ProjectAnswer(subject, project=change.put(changed))
+
+
+def _without(current: Project, member: str) -> Project:
+    if current.member(member) is None:
+        raise _no_member(current, member)
+    return current.without_member(member)
+
+
+def _no_member(current: Project, member: str) -> NotFound:
+    names = [each.name for each in current.members]
+    near = closest(member, names)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Its members are {', '.join(names) or 'nobody yet'}."
+    return NotFound(f"{shown(member)} is no member of {current.name}.", fix=hint)

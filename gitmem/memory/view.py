@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from gitmem.errors import NotFound
 from gitmem.git.objects import EMPTY_TREE, FOLDER, Entry, Objects, Tree, new_object
@@ -82,9 +82,12 @@ class View:
         """What stands at a path, file or folder."""
         if path in self.reads:
             return self.reads[path]
-        found = self.objects.entry(self.tree, path) if self.tree != NO_TREE else None
-        self.reads[path] = found
+        found = self.reads[path] = self.peek(path)
         return found
+
+    def peek(self, path: str) -> Entry | None:
+        """What stands at a path, without it counting as read: for look-ups whose result is read afterwards."""
+        return self.objects.entry(self.tree, path) if self.tree != NO_TREE else None
 
     def decoded(self, path: str) -> Decoded | None:
         """The file at `path` as decoded, with its problems; None if there is no file of any kind."""
@@ -125,4 +128,4 @@ class View:
         for path, entry in self.files(folder):
             decoded = self.parsed.get(self.objects, self.place, path, entry.oid)
             if decoded and isinstance(decoded.record, cls):
-                yield cast(R, decoded.record)
+                yield decoded.record

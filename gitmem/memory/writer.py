@@ -13,8 +13,8 @@ from datetime import datetime
 from filelock import FileLock
 
 from gitmem.errors import GitmemError
-from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, NewObject, Objects, Person, new_object
 from gitmem.git.maintenance import Upkeep
+from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, NewObject, Objects, Person, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
 from gitmem.memory.view import NO_TREE

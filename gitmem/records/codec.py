@@ -158,8 +158,13 @@ def _read(kind: Kind, path: str, scope: str, head: str, body: str, first_line: i
             problems.append(Problem(path, f.name, f"is missing: {f.description}"))
             values[f.name] = f.shape.empty
     extra = "".join(entry.text for name, entry in entries.items() if name not in values)
-    record = kind.record(scope=where.get("scope", scope), extra=extra, **values)
+    record = kind.record(scope=_scope_of(path, where.get("scope", scope)), extra=extra, **values)
     return Decoded(record, tuple(problems))
+
+
+def _scope_of(path: str, otherwise: str) -> str:
+    parts = path.split("/", 2)
+    return "/".join(parts[:2]) if parts[0] == "projects" and len(parts) == 3 else otherwise
 
 
 def _load(f: Field, value: Json, path: str, line: int, problems: list[Problem]) -> Any:

@@ -40,6 +40,7 @@ class Scalar(str):
     value: Json
 
     def __new__(cls, text: str, value: Json) -> "Scalar":
+        """Text with the value that YAML reads it as."""
         self = super().__new__(cls, text)
         self.value = value
         return self
@@ -137,8 +138,6 @@ def shape_of(annotation: Any) -> Shape:
     if annotation in _SIMPLE:
         return _SIMPLE[annotation]
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    if isinstance(annotation, typing.TypeAliasType) if hasattr(typing, "TypeAliasType") else False:
-        return shape_of(annotation.__value__)
     if origin is Literal:
         return _choice(args)
     if origin in (typing.Union, types.UnionType):
@@ -182,7 +181,8 @@ def _sequence(item: Shape) -> Shape:
             value = _list_in_text(value)
         if not isinstance(value, (list, tuple)):
             raise _expected(f"a list of {item.name}", value)
-        loaded, problems = [], []
+        loaded: list[Any] = []
+        problems: list[tuple[str, str]] = []
         for position, each in enumerate(value):
             try:
                 loaded.append(item.load(each))

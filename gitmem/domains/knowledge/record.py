@@ -111,6 +111,7 @@ class Knowledge(Record):
         """Its keywords, what it links to, and what exact duplicates share."""
         yield from super().facets()
         yield "digest", self.digest
+        yield "title", self.title
         for target in self.targets:
             yield "link", target
 

@@ -1,0 +1,310 @@
+"""Sessions: an agent's time of work, from the briefing at its start to the handoff at its end.
+
+Live sessions are records on `refs/gitmem/sessions/<project>`, so a restarted server knows them. Ended
+ones are files on `main`, for the next one to read.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from gitmem.desk import Desk
+from gitmem.domains.projects import Capability
+from gitmem.errors import NotFound, closest
+from gitmem.memory.gate import BODY_MAX_BYTES
+from gitmem.memory.memory import Memory
+from gitmem.memory.view import Place
+from gitmem.names import check_name, now, shown
+from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
+from gitmem.records.kind import Record, field, kind
+from gitmem.verbs import verb
+
+FAMILY = "sessions"
+SESSION_ID_MAX = 200
+
+
+def a_session_id(value: str) -> str | None:
+    """`<project>_<agent>_<hex>` in the characters of names."""
+    plain = value.replace("_", "").replace("-", "").replace(".", "")
+    return None if plain.isalnum() and plain.isascii() and len(value) <= SESSION_ID_MAX else "is no session id"
+
+
+@kind
+@dataclass(frozen=True, kw_only=True)
+class LiveSession(Record):
+    """A session that has not ended."""
+
+    home: ClassVar[str] = "{id}.yaml"
+    ref: ClassVar[str] = FAMILY
+
+    id: str = field("`<project>_<agent>_<hex>`", check=a_session_id)
+    agent: str = field("who works", check=one_line)
+    task: str = field("what they work on", default="", check=at_most(2000))
+    role: str = field("as what", default="", check=at_most(500))
+    capabilities: tuple[Capability, ...] = field("what they can do", default=(), check=at_most(100))
+    working_directory: str = field("where on their machine", default="", check=at_most(500))
+    spawned_by: str = field("the agent that started this one", default="", check=at_most(100))
+    started: datetime | None = field("when it began", default=None)
+
+
+@kind
+@dataclass(frozen=True, kw_only=True)
+class Session(Record):
+    """An ended session: what was done, and what the next one has to know."""
+
+    home: ClassVar[str] = "{scope}/sessions/{month}/{id}.md"
+    body: ClassVar[str] = "handoff_notes"
+
+    id: str = field("`<project>_<agent>_<hex>`", index="keyword", check=a_session_id)
+    agent: str = field("who worked", index="keyword", check=one_line)
+    task: str = field("what they worked on", index="title", default="", check=at_most(2000))
+    started: datetime | None = field("when it began", default=None)
+    ended: datetime | None = field("when it ended", default=None)
+    summary: str = field("what was done", index="text", default="", check=(bytes_at_most(8 * 1024), plain_text))
+    files_modified: tuple[str, ...] = field(
+        "paths that were changed", index="path", default=(), check=(at_most(500), each(one_line), each(at_most(400)))
+    )
+    learnings: tuple[str, ...] = field(
+        "what was found out, or ids of it", index="text", default=(), check=(at_most(100), each(at_most(1000)))
+    )
+    handoff_notes: str = field(
+        "what the next one has to know, in Markdown", index="text", default="", check=(bytes_at_most(BODY_MAX_BYTES), plain_text)
+    )
+
+    @property
+    def month(self) -> str:
+        """The folder: the month in which it ended."""
+        return self.ended.strftime("%Y-%m") if self.ended else "undated"
+
+
+@dataclass(frozen=True)
+class SessionSummary:
+    """A session in a list."""
+
+    id: str
+    agent: str
+    project: str
+    status: Literal["active", "ended"]
+    task: str
+    started: datetime | None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SessionList:
+    """Sessions, newest first, and how many there are in all."""
+
+    sessions: tuple[SessionSummary, ...]
+    count: int
+    total: int
+
+
+@dataclass(frozen=True)
+class SessionDetail:
+    """One session, live or ended."""
+
+    id: str
+    agent: str
+    project: str
+    status: Literal["active", "ended"]
+    task: str
+    started: datetime | None
+    ended: datetime | None = None
+    summary: str | None = None
+    files_modified: tuple[str, ...] | None = None
+    learnings: tuple[str, ...] | None = None
+    handoff_notes: str | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An ended session: where its handoff is kept."""
+
+    session_id: str
+    path: str
+    note: str
+
+
+class UnknownSession(NotFound):
+    """No live session has this id."""
+
+    def __init__(self, session_id: str, *, ended: bool = False) -> None:
+        what = "has ended" if ended else "is not known"
+        super().__init__(f"The session {shown(session_id, 200)} {what}.", fix="Call start_session for a new one.")
+
+
+def place_of(project: str) -> Place:
+    """Where the live sessions of a project are."""
+    return Place(FAMILY, project)
+
+
+def resolve(memory: Memory, session_id: str) -> tuple[str, str]:
+    """The agent and project of a live session. Raises UnknownSession."""
+    for project in _possible_projects(session_id):
+        if (found := live(memory, project, session_id)) is not None:
+            return found.agent, project
+    raise UnknownSession(session_id)
+
+
+def _possible_projects(session_id: str) -> list[str]:
+    # names may hold the separator too, so every split is tried
+    parts = session_id.split("_")
+    return ["_".join(parts[:count]) for count in range(1, len(parts) - 1)]
+
+
+def live(memory: Memory, project: str, session_id: str) -> LiveSession | None:
+    """A live session of a project, or None."""
+    found = memory.view(place_of(project)).record(f"{session_id}.yaml")
+    return found if isinstance(found, LiveSession) else None
+
+
+def count_live(memory: Memory) -> int:
+    """How many sessions are live in all projects."""
+    refs = memory.repository.refs.list(f"refs/gitmem/{FAMILY}/")
+    objects = memory.repository.objects
+    return sum(len(objects.tree(objects.commit(oid).tree).entries) for oid in refs.values() if objects.commit(oid).parents)
+
+
+def begin(desk: Desk, *, task: str, role: str, capabilities: tuple[Capability, ...], directory: str, spawned_by: str) -> LiveSession:
+    """Register a live session for the desk's agent."""
+    agent = check_name(desk.agent, "agent")
+    session = LiveSession(
+        scope=desk.scope,
+        id=f"{desk.project}_{agent}_{secrets.token_hex(4)}",
+        agent=agent,
+        task=task.strip(),
+        role=role.strip(),
+        capabilities=capabilities,
+        working_directory=directory,
+        spawned_by=spawned_by,
+        started=now(),
+    )
+    with desk.transaction(f"session: {agent} starts", place_of(desk.project)) as change:
+        return change.put(session)
+
+
+def live_sessions(desk: Desk) -> list[LiveSession]:
+    """The live sessions of the desk's project, newest first."""
+    found = list(desk.view(place_of(desk.project)).records(LiveSession))
+    return sorted(found, key=lambda each: each.started.timestamp() if each.started else 0.0, reverse=True)
+
+
+@verb(writes=True, core=True, idempotent=True)
+def end_session(
+    desk: Desk,
+    summary: str = "",
+    files_modified: tuple[str, ...] = (),
+    learnings: tuple[str, ...] = (),
+    handoff_notes: str = "",
+) -> Ended:
+    """End your session and leave a handoff that the next session starts with. Call it when you stop, also when half done.
+
+    Args:
+        summary: what you did, in a few lines.
+        files_modified: paths that you changed.
+        learnings: what you found out, one line each; record the important ones with record_learning first.
+        handoff_notes: what the next one has to know to go on: state, next steps, traps.
+    """
+    session = _own(desk)
+    ended = Session(
+        scope=desk.scope,
+        id=session.id,
+        agent=session.agent,
+        task=session.task,
+        started=session.started,
+        ended=now(),
+        summary=summary,
+        files_modified=files_modified,
+        learnings=learnings,
+        handoff_notes=handoff_notes,
+    )
+    path = _ended_path(desk, session.id)
+    if path is None:
+        with desk.transaction(f"session: {session.agent} hands off", body=summary[:500]) as change:
+            change.put(ended)
+        path, commit = ended.path, desk.commit
+    else:
+        commit = desk.commit
+    # A crash here leaves the handoff written and the session live; ending it again does only what follows.
+    with desk.transaction(f"session: {session.agent} ends", place_of(desk.project)) as change:
+        change.delete(f"{session.id}.yaml")
+    desk.commit = commit or desk.commit
+    return Ended(session.id, path, "ended; the handoff is kept and the next session starts with it")
+
+
+def _own(desk: Desk) -> LiveSession:
+    if desk.caller.session:
+        found = desk.view(place_of(desk.project)).record(f"{desk.caller.session}.yaml")
+        if not isinstance(found, LiveSession):
+            raise UnknownSession(desk.caller.session, ended=_ended_path(desk, desk.caller.session) is not None)
+        return found
+    mine = [each for each in live_sessions(desk) if each.agent == desk.agent]
+    if not mine:
+        raise NotFound(f"{desk.agent} has no live session in {desk.project}.", fix="Call start_session first, or pass session_id.")
+    return mine[0]
+
+
+def _ended_path(desk: Desk, session_id: str) -> str | None:
+    view = desk.view()
+    months = view.peek(f"{desk.scope}/sessions")
+    names = view.objects.tree(months.oid).entries if months else {}
+    paths = (f"{desk.scope}/sessions/{month}/{session_id}.md" for month in names)
+    return next((path for path in paths if view.peek(path)), None)
+
+
+@verb()
+def list_sessions(
+    desk: Desk, agent: str = "", status: Literal["all", "active", "ended"] = "all", limit: int = 20
+) -> SessionList:
+    """List the sessions of a project, live ones first, then ended ones from the newest back.
+
+    Args:
+        agent: only this agent's.
+        status: active, ended or all.
+        limit: at most this many, up to 200.
+    """
+    found = [_summary(each) for each in live_sessions(desk)] if status != "ended" else []
+    if status != "active":
+        found += [_summary(each) for each in _ended_sessions(desk)]
+    mine = [each for each in found if not agent or each.agent == agent]
+    cut = mine[: max(1, min(limit, 200))]
+    return SessionList(tuple(cut), len(cut), len(mine))
+
+
+def _ended_sessions(desk: Desk) -> list[Session]:
+    found = list(desk.view().records(Session, f"{desk.scope}/sessions"))
+    return sorted(found, key=lambda each: each.ended.timestamp() if each.ended else 0.0, reverse=True)
+
+
+def _summary(session: LiveSession | Session) -> SessionSummary:
+    ended = session.ended if isinstance(session, Session) else None
+    status: Literal["active", "ended"] = "ended" if isinstance(session, Session) else "active"
+    return SessionSummary(session.id, session.agent, session.project, status, session.task, session.started, ended)
+
+
+@verb()
+def get_session(desk: Desk, id: str) -> SessionDetail:  # noqa: A002  the argument's public name
+    """Read one session whole: what it was about, and its handoff if it has ended.
+
+    Args:
+        id: the session's id, as start_session or list_sessions gave it.
+    """
+    found = desk.view(place_of(desk.project)).record(f"{id}.yaml") if not a_session_id(id) else None
+    if isinstance(found, LiveSession):
+        return SessionDetail(found.id, found.agent, found.project, "active", found.task, found.started)
+    path = _ended_path(desk, id) if not a_session_id(id) else None
+    if path is None:
+        known = [each.id for each in live_sessions(desk)]
+        near = closest(id, known)
+        raise NotFound(
+            f"There is no session {shown(id, 200)} in {desk.project}.",
+            fix=f"Did you mean {near[0]}?" if near else "list_sessions shows them.",
+        )
+    ended = desk.view().get(Session, path)
+    return SessionDetail(
+        ended.id, ended.agent, ended.project, "ended", ended.task, ended.started, ended.ended,
+        ended.summary, ended.files_modified, ended.learnings, ended.handoff_notes,
+    )
+
+
