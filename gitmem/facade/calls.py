@@ -1,0 +1,203 @@
+"""Calls: from a name, arguments and what is known of the caller to a verb that runs. All facades come through here."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gitmem import verbs
+from gitmem.desk import Desk
+from gitmem.errors import BadArgument, GitmemError
+from gitmem.memory.caller import Caller
+from gitmem.memory.memory import Memory
+from gitmem.names import check_name, name_problem, shown, slugify
+from gitmem.records.shape import Json
+from gitmem.verbs import ALIASES, Answer, Verb
+
+if TYPE_CHECKING:
+    from gitmem.index.search import Index
+
+log = logging.getLogger(__name__)
+
+META_PREFIX = "dev.gitmem/"
+HEADER_PREFIX = "x-gitmem-"
+NOBODY = "anonymous"
+# A session starts with the agent's own word for who it is: nothing better is known yet.
+INTRODUCES_AGENT = "start_session"
+
+
+class Bug(GitmemError):
+    """Something went wrong that is not the caller's doing. The log has the details under `code`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(
+            f"gitmem has a bug: this call failed inside, and the details were logged as {code}.",
+            fix="Read back what you meant to change before you repeat the call, and report the code to who runs the server.",
+        )
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What came with a call beside its arguments; each facade fills in what it has.
+
+    `meta` has keys such as `dev.gitmem/agent`, `headers` lower-case ones such as `x-gitmem-agent`;
+    `agent` and `project` are the process's own settings, `client` the name of the calling program.
+    """
+
+    meta: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    agent: str = ""
+    project: str = ""
+    client: str = ""
+
+    def stated(self, what: str) -> str:
+        """The `agent` or `project` that was stated, by whatever is closest to the call; "" if none was."""
+        for value in (self.meta.get(META_PREFIX + what), self.headers.get(HEADER_PREFIX + what), getattr(self, what)):
+            if isinstance(value, str) and value.strip():
+                return value.strip()
+            if value and not isinstance(value, str):
+                raise BadArgument(f"_meta {META_PREFIX + what} is {shown(str(value))}, not text.", fix=f"Send the {what}'s name.")
+        return ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Who calls, and about which project ("" if nothing says)."""
+
+    caller: Caller
+    project: str
+
+
+def standing(memory: Memory, called: Verb, arguments: Mapping[str, Json], claims: Claims) -> Standing:
+    """Who calls and about what. The first that is known counts: session, stated name, the client's own name.
+
+    Nobody becomes somebody else by an argument: `session_id` proves, others are never looked at.
+    """
+    about = _text(arguments, "project")
+    session_id = _text(arguments, "session_id") if "session_id" not in called.parameters else ""
+    if session_id:
+        from gitmem.domains import sessions  # imported late: most servers know their caller without it
+
+        agent, project = sessions.resolve(memory, session_id)
+        return Standing(Caller(agent, "session", session_id), about or project)
+    return Standing(_caller(called, arguments, claims), about or claims.stated("project"))
+
+
+def _caller(called: Verb, arguments: Mapping[str, Json], claims: Claims) -> Caller:
+    if agent := claims.stated("agent"):
+        return Caller(check_name(agent, "agent"), "declared")
+    if called.name == INTRODUCES_AGENT and (agent := _introduced(arguments)):
+        return Caller(check_name(agent, "agent"), "declared")
+    own = slugify(claims.client)
+    if claims.client and own != "untitled" and not name_problem(own):
+        return Caller(own, "client")
+    return Caller(NOBODY, "none")
+
+
+def _introduced(arguments: Mapping[str, Json]) -> str:
+    spellings = ["agent", *(alias for alias, name in ALIASES.items() if name == "agent")]
+    return next((name for each in spellings if (name := _text(arguments, each))), "")
+
+
+def _text(arguments: Mapping[str, Json], name: str) -> str:
+    value = arguments.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BadArgument(f"{name} is {shown(str(value))}, not text.", fix=f"Send {name} as text, or leave it out.")
+    return (value or "").strip()
+
+
+class Office:
+    """An open memory with what calls need: its index, and the process's own agent and project."""
+
+    def __init__(self, memory: Memory, *, agent: str = "", project: str = "") -> None:
+        if agent:
+            check_name(agent, "agent")
+        self.memory = memory
+        self.agent = agent
+        self.project = project
+        self._index: Index | None = None
+        self._opening = threading.Lock()
+        self._running = 0
+        self._counting = threading.Condition()
+
+    @property
+    def index(self) -> "Index":
+        """The search index, opened when it is first asked for."""
+        with self._opening:
+            if self._index is None:
+                from gitmem.index.search import Index  # imported late: it loads the search engine
+
+                self._index = Index(self.memory)
+            return self._index
+
+    @property
+    def index_commit(self) -> str:
+        """The commit that the index reflects; "" while it is not open."""
+        return self._index.commit if self._index else ""
+
+    def warm(self) -> None:
+        """Open the index ahead of the first search. A failure is left to that search to tell."""
+        try:
+            _ = self.index
+        except (GitmemError, OSError, ValueError) as error:
+            log.warning("the search index could not be opened ahead of its use: %s", error)
+
+    def call(self, name: str, arguments: Mapping[str, Json], claims: Claims) -> Answer:
+        """Run a verb for a caller. Raises GitmemError, and nothing else: other failures are logged and become Bug."""
+        try:
+            with self._counted():
+                return self._call(name, arguments, claims)
+        except GitmemError:
+            raise
+        except Exception as error:  # noqa: BLE001  a facade must answer whatever happens inside
+            raise logged(error, f"verb {name[:60]}") from None
+
+    def _call(self, name: str, arguments: Mapping[str, Json], claims: Claims) -> Answer:
+        called = verbs.find(name)
+        who = standing(self.memory, called, arguments, claims)
+        desk = Desk(self.memory, self.index, who.caller, project=who.project, verb=called.name)
+        return verbs.call(desk, called, _without_desk_arguments(called, arguments))
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._counting:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._running -= 1
+                self._counting.notify_all()
+
+    def finished(self, within_seconds: float) -> bool:
+        """Wait for the calls that are running; whether they all ended in time."""
+        with self._counting:
+            return self._counting.wait_for(lambda: self._running == 0, within_seconds)
+
+    def close(self) -> None:
+        """Let go of the index and let the memory's upkeep finish."""
+        with self._opening:
+            if self._index is not None:
+                self._index.close()
+                self._index = None
+        self.memory.close()
+
+
+def _without_desk_arguments(called: Verb, arguments: Mapping[str, Json]) -> dict[str, Json]:
+    own = {*called.parameters, *called.aliases}
+    return {name: value for name, value in arguments.items() if name not in verbs.DESK_ARGUMENTS or name in own}
+
+
+def logged(error: Exception, where: str) -> Bug:
+    """Log a failure of ours with its traceback, and the error that the caller gets instead."""
+    code = secrets.token_hex(4)
+    log.error("%s failed (%s)", where, code, exc_info=error)
+    return Bug(code)
+
+
+def problem(error: GitmemError) -> dict[str, Json]:
+    """An error as a JSON object, the same in every facade."""
+    return {"error": {"message": error.message, "fix": error.fix, "kind": type(error).__name__}}
