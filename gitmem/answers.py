@@ -12,7 +12,6 @@ from gitmem.records.shape import Json, shape_of
 from gitmem.verbs import Answer, Verb
 
 
-
 def structured(answer: Answer) -> dict[str, Json]:
     """The answer as a JSON object; after a write with the commit that it made."""
     value = plain(answer.value)

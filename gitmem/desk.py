@@ -39,6 +39,7 @@ class Desk:
         self._verb = verb
         self._views: dict[Place, View] = {}
         self.commit = ""
+        self.task = ""  # what the caller works on, for what the briefing looks up
 
     @property
     def agent(self) -> str:

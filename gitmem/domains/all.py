@@ -1,4 +1,6 @@
 """Importing this module declares every kind, verb, section and gate rule."""
 
-from gitmem.domains import projects as projects
-from gitmem.domains.knowledge import record as record
+from gitmem.domains import briefing, kinds, projects, sessions
+from gitmem.domains.knowledge import changing, past, reading, recording
+
+__all__ = ["briefing", "changing", "kinds", "past", "projects", "reading", "recording", "sessions"]

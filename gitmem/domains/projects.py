@@ -192,3 +192,10 @@ def _no_member(current: Project, member: str) -> NotFound:
     near = closest(member, names)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Its members are {', '.join(names) or 'nobody yet'}."
     return NotFound(f"{shown(member)} is no member of {current.name}.", fix=hint)
+
+
+def may_act_for_others(desk: Desk, scope: str) -> bool:
+    """Whether the caller is an admin of the scope's project, so that others' records are theirs to undo."""
+    record = desk.view().record(f"{scope}/project.yaml")
+    member = record.member(desk.agent) if isinstance(record, Project) else None
+    return member is not None and member.tier == "admin"

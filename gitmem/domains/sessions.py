@@ -166,7 +166,9 @@ def count_live(memory: Memory) -> int:
     return sum(len(objects.tree(objects.commit(oid).tree).entries) for oid in refs.values() if objects.commit(oid).parents)
 
 
-def begin(desk: Desk, *, task: str, role: str, capabilities: tuple[Capability, ...], directory: str, spawned_by: str) -> LiveSession:
+def begin(
+    desk: Desk, *, task: str, role: str, capabilities: tuple[Capability, ...], directory: str, spawned_by: str
+) -> LiveSession:
     """Register a live session for the desk's agent."""
     agent = check_name(desk.agent, "agent")
     session = LiveSession(
@@ -241,7 +243,8 @@ def _own(desk: Desk) -> LiveSession:
         return found
     mine = [each for each in live_sessions(desk) if each.agent == desk.agent]
     if not mine:
-        raise NotFound(f"{desk.agent} has no live session in {desk.project}.", fix="Call start_session first, or pass session_id.")
+        fix = "Call start_session first, or pass session_id."
+        raise NotFound(f"{desk.agent} has no live session in {desk.project}.", fix=fix)
     return mine[0]
 
 

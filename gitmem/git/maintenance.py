@@ -145,7 +145,8 @@ def read_pack(index: Path) -> RawPack | None:
         return None
     order = sorted(range(count), key=offsets.__getitem__)
     ends = [offsets[i] for i in order[1:]] + [len(body) - 20]
-    entries = [(table[ids + 20 * i : ids + 20 * i + 20], crcs[i], body[offsets[i] : end]) for i, end in zip(order, ends, strict=True)]
+    spans = zip(order, ends, strict=True)
+    entries = [(table[ids + 20 * i : ids + 20 * i + 20], crcs[i], body[offsets[i] : end]) for i, end in spans]
     return RawPack(entries, any((chunk[0] >> 4) & 7 in _DELTA_TYPES for _, _, chunk in entries))
 
 

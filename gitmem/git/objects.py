@@ -18,8 +18,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, Generic, Literal, NamedTuple, TypeVar
 
-from dulwich.object_store import DiskObjectStore
 from dulwich.object_format import SHA1
+from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ObjectID
 from dulwich.pack import PackFileDisappeared, pack_object_header
 
@@ -359,7 +359,8 @@ def write_pack(folder: Path, new: Mapping[str, NewObject]) -> None:
     chunks = [pack_header(len(new))]
     offset = len(chunks[0])
     for each in new.values():
-        chunk = bytes(pack_object_header(_TYPE_NUMBERS[each.type], None, len(each.data), SHA1)) + zlib.compress(each.data, _ZLIB_LEVEL)
+        header = pack_object_header(_TYPE_NUMBERS[each.type], None, len(each.data), SHA1)
+        chunk = bytes(header) + zlib.compress(each.data, _ZLIB_LEVEL)
         entries.append((bytes.fromhex(each.oid), offset, zlib.crc32(chunk)))
         chunks.append(chunk)
         offset += len(chunk)
@@ -401,15 +402,15 @@ def store_pack(folder: Path, chunks: list[bytes], entries: list[tuple[bytes, int
     name = hashlib.sha1(b"".join(oid for oid, _, _ in entries) + checksum, usedforsecurity=False).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     pack_path, index_path = folder / f"pack-{name}.pack", folder / f"pack-{name}.idx"
-    with _durable_file(folder, pack_path) as file:
+    with _DurableFile(folder, pack_path) as file:
         file.write(body + checksum)
-    with _durable_file(folder, index_path) as file:
+    with _DurableFile(folder, index_path) as file:
         file.write(_pack_index(entries, checksum))
     flush_folder(folder)
     return index_path
 
 
-class _durable_file:
+class _DurableFile:
     """A new read-only file that appears under its name only when it is complete and flushed."""
 
     def __init__(self, folder: Path, final: Path) -> None:
@@ -429,7 +430,7 @@ class _durable_file:
                 os.fchmod(self._file.fileno(), 0o444)
             self._file.close()
             if kind is None:
-                os.rename(self._temporary, self._final)
+                Path(self._temporary).rename(self._final)
                 return
         except OSError:
             Path(self._temporary).unlink(missing_ok=True)

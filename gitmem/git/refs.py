@@ -84,7 +84,7 @@ class Refs:
                 file.write(new.encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.rename(lock, path)
+            lock.rename(path)
         except BaseException:
             lock.unlink(missing_ok=True)
             raise

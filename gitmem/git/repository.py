@@ -80,7 +80,7 @@ class Repository:
 
     @cached_property
     def private(self) -> Path:
-        """gitmem's own folder inside the repository, for locks and caches; safe to lose."""
+        """Gitmem's own folder inside the repository, for locks and caches; safe to lose."""
         folder = self.path / "gitmem"
         folder.mkdir(exist_ok=True)
         return folder

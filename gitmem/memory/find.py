@@ -30,7 +30,8 @@ def find_path(view: View, record_id: str, *, scope: str | None = None) -> str:
     match = _PART.fullmatch(text)
     if match is None:
         raise BadArgument(
-            f"{shown(record_id)} is not an id.", fix="An id is like 'retry-policy-3fa2b81c'; its last part, '3fa2b81c', is enough."
+            f"{shown(record_id)} is not an id.",
+            fix="An id is like 'retry-policy-3fa2b81c'; its last part, '3fa2b81c', is enough.",
         )
     hex_part = match[1]
     for scopes in _rounds(view, scope):
@@ -40,7 +41,8 @@ def find_path(view: View, record_id: str, *, scope: str | None = None) -> str:
         if found:
             raise Ambiguous(record_id, [_stem(path) for path in found])
     raise NotFound(
-        f"There is no record {shown(record_id)}.", fix="query finds records by their words; history and revert find deleted ones."
+        f"There is no record {shown(record_id)}.",
+        fix="query finds records by their words; history finds deleted ones.",
     )
 
 

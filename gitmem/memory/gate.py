@@ -94,7 +94,8 @@ def paths_are_portable(change: Change) -> Iterator[Problem]:
         if len(path.encode("utf-8", "surrogateescape")) > PATH_MAX_BYTES:
             yield Problem(shown(path), "", f"is a path of over {PATH_MAX_BYTES} bytes")
         if not path.isascii() or not path.isprintable() or any(c in path for c in '\\:*?"<>|'):
-            yield Problem(shown(path, 200), "", "has a character in its path that not every system takes; a-z 0-9 . _ - are accepted")
+            what = "has a character in its path that not every system takes; a-z 0-9 . _ - are accepted"
+            yield Problem(shown(path, 200), "", what)
 
 
 @rule

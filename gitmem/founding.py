@@ -1,0 +1,68 @@
+"""Founding a memory: the bare repository, its first commit, and the hook that guards pushes."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from gitmem import assets
+from gitmem.git.repository import Repository
+from gitmem.memory.caller import Caller
+from gitmem.memory.memory import Memory
+from gitmem.memory.writer import Stale
+
+FOUNDER = Caller("gitmem", "none")
+HOOKS = ("pre-receive",)
+_MARK = "# gitmem:"
+# A leading dot would hide the file among the templates.
+_FILE_NAMES = {"gitattributes": ".gitattributes"}
+
+
+def found(path: Path) -> tuple[Memory, bool]:
+    """The memory at `path`, made if there is none; whether it was made. Doing it again changes nothing."""
+    existed = path.exists() and any(path.iterdir()) if path.is_dir() or not path.exists() else True
+    Repository.init(path)
+    memory = Memory(path)
+    install_hooks(memory.repository)
+    if not memory.head():
+        _first_commit(memory)
+    return memory, not existed
+
+
+def _first_commit(memory: Memory) -> None:
+    try:
+        with memory.transaction(memory.view(), FOUNDER, "found this memory") as change:
+            for name, data in _templates():
+                change.put_file(name, data)
+    except Stale:
+        pass  # two processes started at once on a new path: the other one's first commit is as good
+
+
+def _templates() -> Iterator[tuple[str, bytes]]:
+    for file in sorted((assets.folder("templates") / "memory").iterdir()):
+        yield _FILE_NAMES.get(file.name, file.name), file.read_bytes()
+
+
+def install_hooks(repository: Repository) -> None:
+    """Put gitmem's hooks into its own bare repository, each pointing to this interpreter."""
+    folder = repository.path / "hooks"
+    folder.mkdir(exist_ok=True)
+    for name in HOOKS:
+        wanted = hook_text(name)
+        file = folder / name
+        current = file.read_text() if file.exists() else None
+        if current is None or (current != wanted and _MARK in current):
+            file.write_text(wanted)
+            file.chmod(0o755)
+
+
+def hook_text(name: str) -> str:
+    """What the hook's file holds on this machine."""
+    return (assets.folder("hooks") / name).read_text().replace("@PYTHON@", sys.executable)
+
+
+def hook_is_installed(repository: Repository, name: str) -> bool:
+    """Whether the repository has gitmem's hook, ready to run."""
+    file = repository.path / "hooks" / name
+    return file.is_file() and _MARK in file.read_text() and bool(file.stat().st_mode & 0o111)
+
+
