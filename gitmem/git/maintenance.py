@@ -84,6 +84,7 @@ class Upkeep:
                 before = self.condition()
                 if thorough or self._undeltified_bytes() > REPACK_AT_BYTES or before.loose_objects > LOOSE_MAX:
                     repack(self._repository, thorough=thorough)
+                    self._note_repacked()
                 if thorough or before.loose_refs > LOOSE_REFS_MAX:
                     run_git(self._repository.path, "pack-refs", "--all")
         except Timeout:
@@ -99,7 +100,17 @@ class Upkeep:
         return Condition(len(packs), sum(_size(path.with_suffix(".pack")) for path in packs), loose, refs)
 
     def _undeltified_bytes(self) -> int:
-        return sum(_size(p.with_suffix(".pack")) for p in self._repository.objects.packs() if not _is_repacked(p))
+        known = self._repacked()
+        return sum(_size(each.with_suffix(".pack")) for each in self._repository.objects.packs() if each.name not in known)
+
+    def _repacked(self) -> set[str]:
+        # a note of what git made; lost, it costs one repack that was not needed
+        note = self._repository.private / "repacked"
+        return set(note.read_text().split()) if note.exists() else set()
+
+    def _note_repacked(self) -> None:
+        names = [each.name for each in self._repository.objects.packs()]
+        (self._repository.private / "repacked").write_text("\n".join(names))
 
     def close(self) -> None:
         """Wait for the background thread."""
@@ -112,12 +123,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _is_repacked(index: Path) -> bool:
-    # git writes a reverse index or bitmap beside its own packs only if asked; a delta inside is the sure sign
-    pack = read_pack(index)
-    return pack is None or pack.has_deltas
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from gitmem.memory.view import NO_TREE
 
 GITMEM = Person("gitmem", "gitmem@gitmem")
 _BATCH_MAX = 64
+_GATHER_SECONDS = 0.004
 _SWAP_TRIES = 20
 
 
@@ -63,13 +64,14 @@ class StorageFailed(GitmemError):
 class _Waiting:
     """A proposal in the queue, and what became of it."""
 
-    __slots__ = ("commit", "done", "error", "proposal")
+    __slots__ = ("commit", "done", "error", "proposal", "turn")
 
     def __init__(self, proposal: Proposal) -> None:
         self.proposal = proposal
         self.commit: Commit | None = None
         self.error: BaseException | None = None
         self.done = False
+        self.turn = threading.Event()  # set when it is written, or when its caller is to lead
 
     def fail(self, error: BaseException) -> None:
         self.error, self.done = error, True
@@ -82,8 +84,9 @@ class Writer:
         self._repository = repository
         self._upkeep = upkeep
         self._queue: list[_Waiting] = []
-        self._queueing = threading.Lock()
-        self._leading = threading.Lock()
+        self._changed = threading.Condition()
+        self._is_led = False
+        self._crowd = 1  # how many wrote together last time
         self._across_processes = FileLock(repository.private / "write.lock", thread_local=False)
 
     def land(self, proposal: Proposal) -> str:
@@ -92,17 +95,40 @@ class Writer:
         Raises Stale if what it read has changed, StorageFailed if the disk refuses.
         """
         waiting = _Waiting(proposal)
-        with self._queueing:
+        with self._changed:
             self._queue.append(waiting)
-        with self._leading:
-            while not waiting.done:
-                with self._queueing:
-                    batch, self._queue = self._queue[:_BATCH_MAX], self._queue[_BATCH_MAX:]
-                self._write(batch)
+            self._changed.notify()
+            leads, self._is_led = not self._is_led, True
+        if not leads:
+            waiting.turn.wait()
+        if not waiting.done:
+            self._lead()
         if waiting.error is not None:
             raise waiting.error
         assert waiting.commit is not None
         return waiting.commit.oid
+
+    def _lead(self) -> None:
+        # the leader is always the first of the queue, so it is in the batch
+        batch = self._gather()
+        try:
+            self._write(batch)
+        finally:
+            with self._changed:
+                self._is_led = bool(self._queue)
+                successor = self._queue[0] if self._queue else None
+            for each in [*batch, *([successor] if successor else [])]:
+                each.turn.set()
+
+    def _gather(self) -> list[_Waiting]:
+        # Whoever wrote together a moment ago is about to write again: waiting a little for them saves
+        # a flush for each. A lone caller never waits.
+        with self._changed:
+            if self._crowd > 1:
+                self._changed.wait_for(lambda: len(self._queue) >= self._crowd, timeout=_GATHER_SECONDS)
+            batch, self._queue = self._queue[:_BATCH_MAX], self._queue[_BATCH_MAX:]
+        self._crowd = len(batch)
+        return batch
 
     def _write(self, batch: list[_Waiting]) -> None:
         try:

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -230,6 +230,10 @@ def _structure(cls: type) -> Shape:
     parts = {f.name: (f, shape_of(hints[f.name])) for f in dataclasses.fields(cls)}
     required = [name for name, (f, _) in parts.items() if not has_default(f)]
 
+    def _misnamed(value: dict[str, Json]) -> Iterator[tuple[str, str]]:
+        yield from (("".join(key), f"is not known; known are {', '.join(parts)}") for key in value if key not in parts)
+        yield from ((name, "is missing") for name in required if name not in value)
+
     def load(value: Json) -> Any:
         if isinstance(value, cls):
             return value
@@ -240,8 +244,7 @@ def _structure(cls: type) -> Shape:
                 raise _expected("a mapping", value) from None
         if not isinstance(value, dict):
             raise _expected(f"a mapping with {', '.join(parts)}", value)
-        problems = [("".join(key), f"is not known; known are {', '.join(parts)}") for key in value if key not in parts]
-        problems += [(name, "is missing") for name in required if name not in value]
+        problems = list(_misnamed(value))
         loaded: dict[str, Any] = {}
         for name, (_, shape) in parts.items():
             if name in value:

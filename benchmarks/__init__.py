@@ -1,0 +1,1 @@
+"""The project's own measurements. Each module is a command that prints ratios measured in one run."""
