@@ -4,29 +4,15 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-import yaml
-
-from gitmem.errors import BadArgument, GitmemError, NotFound
+from gitmem.errors import BadArgument, NotFound
 from gitmem.git.maintenance import Upkeep
 from gitmem.git.repository import Repository
 from gitmem.memory.caller import Caller
+from gitmem.memory.settings import settings_of
 from gitmem.memory.transaction import Transaction
 from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
 from gitmem.memory.writer import Writer
 from gitmem.names import parse_when, shown
-
-FORMAT_VERSION = 1
-
-
-class NewerFormat(GitmemError):
-    """The memory was written by a newer gitmem."""
-
-    def __init__(self, found: object) -> None:
-        super().__init__(
-            f"This memory has format version {shown(str(found))}; this gitmem knows versions up to {FORMAT_VERSION}.",
-            fix="Upgrade gitmem-server; nothing was read or changed.",
-        )
-
 
 def default_path() -> Path:
     """Where a memory lives if nobody says otherwise: `gitmem/memory.git` in the user's data folder."""
@@ -42,25 +28,12 @@ class Memory:
         self._parsed = ParsedFiles()
         self.upkeep = Upkeep(self.repository)
         self.writer = Writer(self.repository, self.upkeep)
-        self._check_format()
+        settings_of(self.view())
 
     @property
     def path(self) -> Path:
         """The bare repository's folder."""
         return self.repository.path
-
-    def _check_format(self) -> None:
-        view = self.view()
-        entry = view.entry("gitmem.yaml")
-        if entry is None:
-            return
-        try:
-            settings = yaml.load(view.objects.blob(entry.oid), Loader=yaml.CSafeLoader)
-        except yaml.YAMLError:
-            return  # an unreadable settings file is `doctor`'s to report; the records still read
-        found = settings.get("format", FORMAT_VERSION) if isinstance(settings, dict) else FORMAT_VERSION
-        if not isinstance(found, int) or found > FORMAT_VERSION:
-            raise NewerFormat(found)
 
     def head(self, place: Place = MAIN_PLACE) -> str:
         """The commit that a place is at now; "" if it has none yet."""

@@ -46,8 +46,11 @@ class Transaction:
         return written
 
     def put_file(self, path: str, data: bytes) -> None:
-        """Write a file that is no record, such as README.md."""
-        self._blobs[path] = new_object("blob", data)
+        """Write a file as it is, such as README.md; the gate reads it like a pushed one."""
+        blob = new_object("blob", data)
+        self.view.objects.keep_blob(blob.oid, data)
+        self._blobs[path] = blob
+        self._known.pop(path, None)
 
     def delete(self, path: str) -> None:
         """Remove a file."""

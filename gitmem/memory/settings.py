@@ -1,0 +1,42 @@
+"""The memory's own settings file, `gitmem.yaml`."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gitmem.errors import GitmemError
+from gitmem.memory.view import View
+from gitmem.records.check import between
+from gitmem.records.kind import Record, field, kind
+
+FORMAT_VERSION = 1
+PATH = "gitmem.yaml"
+
+
+class NewerFormat(GitmemError):
+    """The memory was written by a newer gitmem."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(
+            f"This memory has format version {found}; this gitmem knows versions up to {FORMAT_VERSION}.",
+            fix="Upgrade gitmem-server; nothing was read or changed.",
+        )
+
+
+@kind
+@dataclass(frozen=True, kw_only=True)
+class Settings(Record):
+    """What a team sets for its memory."""
+
+    home: ClassVar[str] = PATH
+
+    format: int = field("version of the file layout", check=between(1, FORMAT_VERSION), example=1)
+
+
+def settings_of(view: View) -> Settings:
+    """The settings in a view. Raises NewerFormat if this gitmem must not touch the memory."""
+    record = view.record(PATH)
+    if not isinstance(record, Settings):
+        return Settings(format=FORMAT_VERSION)
+    if record.format > FORMAT_VERSION:
+        raise NewerFormat(record.format)
+    return record
