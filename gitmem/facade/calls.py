@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import gitmem.domains.all  # noqa: F401  declares the verbs
 from gitmem import verbs
 from gitmem.desk import Desk
 from gitmem.errors import BadArgument, GitmemError

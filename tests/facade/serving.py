@@ -15,7 +15,7 @@ HTTP = "import sys, json, pathlib; from gitmem.facade.http import serve_http; se
 
 def environment() -> dict[str, str]:
     """What a server process inherits: the pinned home and git settings of the test."""
-    return {name: value for name, value in os.environ.items() if name in ("HOME", "PATH", "XDG_DATA_HOME") or name.startswith("GIT_")}
+    return {name: value for name, value in os.environ.items() if name in ("HOME", "PATH", "PYTHONPATH", "XDG_DATA_HOME") or name.startswith("GIT_")}
 
 
 def over_stdio(path: Path, settings: str = "{}") -> StdioServerParameters:
