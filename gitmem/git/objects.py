@@ -9,6 +9,7 @@ import os
 import struct
 import tempfile
 import threading
+import weakref
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,6 +35,7 @@ _TYPE_NUMBERS: dict[ObjectType, int] = {"commit": 1, "tree": 2, "blob": 3, "tag"
 _TYPE_NAMES: dict[int, ObjectType] = {number: name for name, number in _TYPE_NUMBERS.items()}
 # Level 1: pushing entropy out of the last bytes costs five times the CPU, and upkeep repacks anyway.
 _ZLIB_LEVEL = 1
+_READ_TRIES = 3
 
 
 class MissingObject(GitmemError):
@@ -220,6 +222,8 @@ class Objects:
         self.path = objects_path
         self.pack_folder = objects_path / "pack"
         self._stores = [DiskObjectStore(str(path)) for path in (objects_path, *alternates)]
+        # packs stay open between reads; whoever lets go of this object lets go of them
+        weakref.finalize(self, _close_stores, self._stores)
         self._reading = threading.Lock()  # dulwich's open packs share file positions
         self._trees: _Warm[Tree] = _Warm(50_000)
         self._commits: _Warm[Commit] = _Warm(20_000)
@@ -228,26 +232,25 @@ class Objects:
     def read(self, oid: str) -> tuple[ObjectType, bytes]:
         """Type and bytes of any object. Raises MissingObject."""
         name = ObjectID(oid.encode())
-        for attempt in range(4):
-            for store in self._stores:
-                try:
-                    with self._reading:
+        with self._reading:
+            for _ in range(_READ_TRIES):
+                for store in self._stores:
+                    try:
                         number, data = store.get_raw(name)
+                    except KeyError:
+                        continue
+                    except (OSError, PackFileDisappeared):
+                        # Upkeep, ours or git's, replaced the pack between look-up and opening: its
+                        # successor is already there, so a fresh look at the folder finds the object.
+                        break
                     return _TYPE_NAMES[number], data
-                except KeyError:
-                    continue
-                except (OSError, PackFileDisappeared):
-                    # Upkeep, ours or git's, replaced the pack between look-up and opening: its
-                    # successor is already there, so a fresh look at the folder finds the object.
-                    if attempt == 3:
-                        raise
-            self._reopen()
+                self._reopen()
         raise MissingObject(oid)
 
     def _reopen(self) -> None:
-        with self._reading:
-            paths = [store.path for store in self._stores]
-            self._stores = [DiskObjectStore(path) for path in paths]
+        paths = [store.path for store in self._stores]
+        _close_stores(self._stores)
+        self._stores[:] = [DiskObjectStore(path) for path in paths]
 
     def has(self, oid: str) -> bool:
         """Whether the object is here."""
@@ -351,6 +354,11 @@ class Objects:
     def packs(self) -> list[Path]:
         """The packs on disk, by their index files."""
         return sorted(self.pack_folder.glob("pack-*.idx"))
+
+
+def _close_stores(stores: list[DiskObjectStore]) -> None:
+    for store in stores:
+        store.close()
 
 
 def write_pack(folder: Path, new: Mapping[str, NewObject]) -> None:
