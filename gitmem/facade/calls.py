@@ -140,9 +140,9 @@ class Office:
         return self._index.commit if self._index else ""
 
     def warm(self) -> None:
-        """Open the index ahead of the first search. A failure is left to that search to tell."""
+        """Open the index, and bring it up to date, ahead of the first search. A failure is left to that search to tell."""
         try:
-            _ = self.index
+            self.index.search("first", view=self.memory.view(), limit=1)
         except (GitmemError, OSError, ValueError) as error:
             log.warning("the search index could not be opened ahead of its use: %s", error)
 

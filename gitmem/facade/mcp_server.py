@@ -22,7 +22,7 @@ from mcp.server.lowlevel import Server
 from gitmem import answers, verbs
 from gitmem.errors import GitmemError, NotFound
 from gitmem.facade import manual, resources, text
-from gitmem.facade.calls import Bug, Claims, Office, logged, problem
+from gitmem.facade.calls import META_PREFIX, Bug, Claims, Office, logged, problem
 from gitmem.records.shape import Json
 from gitmem.verbs import Verb
 
@@ -156,10 +156,9 @@ class _Facade:
         try:
             return self._dispatch(self.profile.bare(name), arguments, claims)
         except GitmemError as error:
-            return _result(text.refusal(error), problem(error), is_error=True)
+            return _refused(error)
         except Exception as error:  # noqa: BLE001  a model must get an answer whatever happens inside
-            bug = logged(error, f"tool {name[:60]}")
-            return _result(text.refusal(bug), problem(bug), is_error=True)
+            return _refused(logged(error, f"tool {name[:60]}"))
 
     def _dispatch(self, name: str, arguments: Mapping[str, Json], claims: Claims) -> types.CallToolResult:
         if name == HELP.name:
@@ -239,8 +238,18 @@ class _Facade:
         return types.GetPromptResult(description=prompt.description, messages=[types.PromptMessage(role="user", content=content)])
 
 
-def _result(shown: str, structured: dict[str, Json] | None = None, *, is_error: bool = False) -> types.CallToolResult:
-    return types.CallToolResult(content=[types.TextContent(text=shown)], structured_content=structured, is_error=is_error)
+def _result(shown: str, structured: dict[str, Json] | None = None) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(text=shown)], structured_content=structured, is_error=False)
+
+
+def _refused(error: GitmemError) -> types.CallToolResult:
+    # For programs the error goes into _meta: as structured content, the TypeScript SDK 1 would hold it
+    # against the tool's output schema and throw, so that the model never gets to read the text.
+    return types.CallToolResult(
+        content=[types.TextContent(text=text.refusal(error))],
+        is_error=True,
+        _meta={f"{META_PREFIX}{name}": value for name, value in problem(error).items()},
+    )
 
 
 __all__ = ["Bug", "Profile", "server"]

@@ -69,7 +69,7 @@ def check_report(report: dict) -> None:
     assert report["recorded"]["id"] in {hit["id"] for hit in report["found"]["results"]}
     assert report["recorded"]["commit"]
     assert report["refused"]["isError"] is True
-    assert "query" in report["refused"]["structured"]["error"]["message"]
+    assert "query" in report["refused"]["error"]["message"]
     assert report["resources"] == ["gitmem://shop/project"]
     assert set(report["prompts"]) == PROMPTS
 

@@ -17,7 +17,7 @@ export async function scenario(client, protocol) {
     tools: tools.map((tool) => tool.name),
     recorded: recorded.structuredContent,
     found: found.structuredContent,
-    refused: { isError: refused.isError, structured: refused.structuredContent },
+    refused: { isError: refused.isError, error: refused._meta["dev.gitmem/error"] },
     resources: resources.map((resource) => resource.uri),
     prompts: prompts.map((prompt) => prompt.name),
   }));

@@ -42,7 +42,7 @@ async def main() -> None:
             "tools": [tool.name for tool in listed.tools],
             "recorded": recorded.model_dump()["structuredContent"],
             "found": found.model_dump()["structuredContent"],
-            "refused": {"isError": refused.isError, "structured": refused.model_dump()["structuredContent"]},
+            "refused": {"isError": refused.isError, "error": refused.meta["dev.gitmem/error"]},
             "resources": [resource["uri"] for resource in resources["resources"]],
             "prompts": [prompt["name"] for prompt in prompts["prompts"]],
         }))

@@ -29,7 +29,7 @@ async def main() -> None:
             "tools": [tool.name for tool in tools],
             "recorded": recorded.structured_content,
             "found": found.structured_content,
-            "refused": {"isError": refused.is_error, "structured": refused.structured_content},
+            "refused": {"isError": refused.is_error, "error": refused.meta["dev.gitmem/error"]},
             "resources": [str(resource.uri) for resource in await client.list_resources()],
             "prompts": [prompt.name for prompt in await client.list_prompts()],
         }))

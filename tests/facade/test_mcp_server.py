@@ -131,13 +131,16 @@ async def test_an_unknown_tool_is_refused_with_near_names(client: Client) -> Non
     result = await client.call_tool("memory_record_lerning", LEARNING)
     assert result.is_error
     assert text(result) == "There is no tool 'record_lerning'.\nDid you mean record_learning?"
-    assert result.structured_content["error"]["kind"] == "UnknownVerb"
+    assert result.structured_content is None
+    assert result.meta is not None
+    assert result.meta["dev.gitmem/error"]["kind"] == "UnknownVerb"
 
 
 async def test_an_unknown_argument_is_refused_with_the_nearest_and_a_list(client: Client) -> None:
     result = await client.call_tool("memory_record_learning", {"topik": "x", "content": "y", "project": "shop"})
     assert result.is_error
-    error = result.structured_content["error"]
+    assert result.meta is not None
+    error = result.meta["dev.gitmem/error"]
     assert "'topik' is not an argument, did you mean 'topic'?" in error["message"]
     assert "topic is missing" in error["message"]
     assert error["fix"].startswith("record_learning takes topic, content, [tags]")
@@ -161,7 +164,7 @@ async def test_a_failure_of_ours_is_an_answer_without_details_and_a_log_entry_wi
     result = await client.call_tool("memory_broken", {})
     assert result.is_error
     assert "gitmem has a bug" in text(result)
-    assert "secret" not in json.dumps(result.structured_content) + text(result)
+    assert "secret" not in json.dumps(result.meta) + text(result)
     assert "the secret detail" in caplog.text
 
 
