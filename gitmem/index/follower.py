@@ -1,0 +1,398 @@
+"""Keeping up with the memory: for any commit, an index and an overlay that together are exactly that commit."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+
+from gitmem.errors import GitmemError
+from gitmem.git.history import last_changes
+from gitmem.git.objects import Entry, MissingObject
+from gitmem.index.overlay import Analysed, Edit, Overlay, analyse
+from gitmem.index.passages import Change, Passage, passages_of
+from gitmem.index.schema import SCHEMA_VERSION
+from gitmem.index.store import NOTHING, Base, Damaged, Store
+from gitmem.memory.memory import Memory
+from gitmem.memory.view import NO_TREE, View
+from gitmem.records.codec import decode
+from gitmem.records.kind import Record, kind_at
+
+log = logging.getLogger(__name__)
+
+FOLD_AT = 64  # overlaid passages
+FOLD_AFTER = timedelta(seconds=2)
+_IDLE_SECONDS = 5.0  # without anything to fold, the writer is let go for other processes
+_BULK = 2000  # differing files from which the index is brought up instead of an overlay
+_STEPS_MAX = 500
+_KEPT = 4
+_BATCH = 10_000
+_PATIENCE_SECONDS = 2.0  # that a search waits for another's rebuild before it answers with what there is
+
+_NEVER = Change(datetime.fromtimestamp(0, UTC), "")
+
+Difference = tuple[str, Entry | None, Entry | None]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a search at one commit needs."""
+
+    base: Base
+    overlay: Overlay
+    step: int
+    commit: str
+    rebuilding: bool = False
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """An index and the overlay that grows on it."""
+
+    base: Base
+    overlay: Overlay
+
+    def at(self, commit: str) -> Snapshot | None:
+        step = self.overlay.step_of(commit)
+        return None if step is None else Snapshot(self.base, self.overlay, step, commit)
+
+
+class Follower:
+    """The index of one memory, followed through its commits."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._objects = memory.repository.objects
+        self._store = Store(memory.repository.private / f"index-v{SCHEMA_VERSION}")
+        self._growing = threading.RLock()
+        self._writing = threading.Lock()
+        self._epochs: tuple[_Epoch, ...] = ()
+        self._apart: dict[tuple[str, str], _Epoch] = {}
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._building = False
+
+    # --- answering for a commit --------------------------------------------------------------------
+
+    def at(self, view: View) -> Snapshot:
+        """What to search for the state of a view."""
+        if snapshot := self._known(view):
+            return snapshot
+        with self._growing:
+            snapshot = self._known(view) or self._followed(view)
+        return snapshot or self._mended(view)
+
+    def whole_at(self, view: View) -> Snapshot:
+        """The same, but never an incomplete one: waits for a rebuild that is under way."""
+        while (snapshot := self.at(view)).commit != view.commit or not snapshot.base.complete:
+            log.debug("waiting for the search index")
+        return snapshot
+
+    def distrust(self, base: Base) -> None:
+        """Told that an index could not be read: it is looked at anew."""
+        with self._growing:
+            self._epochs = tuple(epoch for epoch in self._epochs if epoch.base is not base)
+            self._apart.clear()
+
+    @property
+    def commit(self) -> str:
+        """The commit that the index on disk reflects, as far as this process knows."""
+        return self._epochs[0].base.commit if self._epochs else ""
+
+    def _known(self, view: View) -> Snapshot | None:
+        """The snapshot of a commit that an epoch has reached already."""
+        epochs = self._epochs
+        if not epochs or not (self._building or epochs[0].base.intact()):
+            return None
+        found = (epoch.at(view.commit) for epoch in epochs)
+        return next((replace(each, rebuilding=self._building) for each in found if each), None)
+
+    def _followed(self, view: View) -> Snapshot | None:
+        """A snapshot made by growing an overlay; None if the index itself has to be written first."""
+        epoch = self._current()
+        if epoch is None:
+            return None
+        if snapshot := self._known(view):
+            return snapshot
+        line = self._line(epoch.overlay, view.commit)
+        start = line[0] if line else epoch.base.commit
+        if self._is_bulk(start, view):
+            return None
+        if line is None:
+            return self._set_apart(epoch, view)
+        for old, new in pairwise(line):
+            epoch.overlay.grow(new, self._edits(old, new))
+        self._fold_soon(epoch.overlay)
+        return self._known(view) or epoch.at(view.commit)
+
+    def _current(self) -> _Epoch | None:
+        """The newest epoch, opened anew if the files changed; None if there is no whole index."""
+        if self._epochs and (self._building or self._epochs[0].base.intact()):
+            return self._epochs[0]
+        try:
+            base = self._store.open()
+        except Damaged as damage:
+            log.info("the search index has to be rebuilt: %s", damage)
+            self._epochs = ()
+            return None
+        return self._adopt(base) if base.complete else None
+
+    def _line(self, overlay: Overlay, commit: str) -> list[str] | None:
+        """The commits from the overlay's line to `commit`, by first parents; None if it is not ahead of it."""
+        line = [commit]
+        while overlay.step_of(commit) is None:
+            if not commit or len(line) > _STEPS_MAX:
+                return None
+            try:
+                parents = self._objects.commit(commit).parents
+            except MissingObject:
+                return None  # the edge of a shallow clone
+            commit = parents[0] if parents else ""
+            line.append(commit)
+        return line[::-1]
+
+    def _is_bulk(self, start: str, view: View) -> bool:
+        """Whether so much is new that it belongs into the index at once, not into an overlay."""
+        differing = islice(self._objects.differences(self._tree(start), self._tree(view.commit)), _BULK + 1)
+        return sum(1 for _ in differing) > _BULK and view.commit == self._memory.head(view.place)
+
+    def _set_apart(self, epoch: _Epoch, view: View) -> Snapshot | None:
+        """An answer for a commit that is not ahead of the index: an old one, or one of another history."""
+        key = (epoch.base.commit, view.commit)
+        if key not in self._apart:
+            overlay = Overlay(epoch.base.commit)
+            overlay.grow(view.commit, self._edits(epoch.base.commit, view.commit))
+            while len(self._apart) >= _KEPT:
+                self._apart.pop(next(iter(self._apart)))
+            self._apart[key] = _Epoch(epoch.base, overlay)
+        return self._apart[key].at(view.commit)
+
+    def _adopt(self, base: Base) -> _Epoch:
+        """Continue on a newer index: the overlay keeps what the index does not have yet."""
+        with self._growing:
+            overlay = Overlay(base.commit)
+            if self._epochs:
+                for commit, edits in self._epochs[0].overlay.after(base.commit):
+                    overlay.grow(commit, edits)
+            epoch = _Epoch(base, overlay)
+            self._epochs = (epoch, *self._epochs[: _KEPT - 1])
+            return epoch
+
+    def _mended(self, view: View) -> Snapshot:
+        """Write the index that is damaged, missing or far behind; or answer from what there is of it so far."""
+        if self._take(_PATIENCE_SECONDS):
+            try:
+                self._bring_up(view.commit)
+            finally:
+                self._give_back()
+            with self._growing:
+                if snapshot := self._followed(view):
+                    return snapshot
+        return self._partial()
+
+    def _bring_up(self, commit: str) -> None:
+        try:
+            base = self._store.open()  # somebody else may have written it while we waited
+            if base.complete:
+                if base.commit != commit:
+                    differing = self._objects.differences(self._tree(base.commit), self._tree(commit))
+                    base = self._store.apply(base, self._streamed(commit, differing), commit)
+                self._adopt(base)
+                return
+        except Damaged as damage:
+            log.info("the search index is rebuilt: %s", damage)
+        self._adopt(self._build(self._memory.head(), None))
+
+    def _partial(self) -> Snapshot:
+        try:
+            base = self._store.open()
+        except Damaged:
+            base = NOTHING
+        return Snapshot(base, Overlay(base.commit), 0, base.commit, rebuilding=True)
+
+    def _take(self, patience: float) -> bool:
+        """Become the one thread of the one process that writes the index."""
+        if not self._writing.acquire(timeout=patience):
+            return False
+        try:
+            held = self._store.acquire(timeout=patience)
+        except BaseException:
+            self._writing.release()
+            raise
+        if not held:
+            self._writing.release()
+        return held
+
+    def _give_back(self) -> None:
+        self._store.release()
+        self._writing.release()
+
+    # --- what changed --------------------------------------------------------------------------------
+
+    def _tree(self, commit: str) -> str | None:
+        return self._objects.commit(commit).tree if commit else None
+
+    def _edits(self, old: str, new: str) -> list[Edit]:
+        """What differs between two commits, as edits of the overlay."""
+        differing = list(self._objects.differences(self._tree(old), self._tree(new)))
+        changes = self._changes(new, old, differing)
+        view = self._memory.view(commit=new)
+        edits = []
+        for path, was, now in differing:
+            if kind_at(path) is None:
+                continue
+            decoded = view.parsed.get(self._objects, view.place, path, now.oid) if now else None
+            passages = _analysed(path, decoded.record) if decoded and decoded.record else []
+            edits.append(Edit(path, passages, changes.get(path, _NEVER), was_there=was is not None))
+        return edits
+
+    def _changes(self, new: str, old: str, differing: list[Difference]) -> dict[str, Change]:
+        there = [path for path, _, now in differing if now is not None]
+        commit = self._objects.commit(new) if new else None
+        if commit is not None and commit.parents == ((old,) if old else ()):
+            return dict.fromkeys(there, Change(commit.time, commit.author.name))
+        found = last_changes(self._memory.repository, new, there) if new else {}
+        return {path: Change(change.time, change.author) for path, change in found.items()}
+
+    def _streamed(self, commit: str, differing: Iterable[Difference]) -> Iterator[tuple[str, list[tuple[Passage, Change]]]]:
+        """Edits for the index itself: each path with its passages now, without keeping anything in memory."""
+        found = [(path, now) for path, _, now in differing if kind_at(path) is not None]
+        changes = last_changes(self._memory.repository, commit, [path for path, now in found if now]) if commit else {}
+        for path, now in found:
+            last = changes.get(path)
+            change = Change(last.time, last.author) if last else _NEVER
+            yield path, [(passage, change) for passage in self._passages(path, now)]
+
+    def _passages(self, path: str, entry: Entry | None) -> list[Passage]:
+        declared = kind_at(path)
+        if entry is None or declared is None:
+            return []
+        kind, data = self._objects.read(entry.oid)
+        record = decode(declared, path, data).record if kind == "blob" else None
+        return passages_of(path, record) if record is not None else []
+
+    # --- folding and rebuilding ------------------------------------------------------------------------
+
+    def fold(self) -> bool:
+        """Move the overlay into the index. False if there is nothing to fold or another process is at it."""
+        try:
+            return self._fold()
+        finally:
+            if self._thread is None and self._writing.acquire(blocking=False):
+                self._give_back()
+
+    def _fold(self) -> bool:
+        """The same; goes on holding the index for the next time."""
+        if not self._epochs or not self._take(0):
+            return False
+        try:
+            base = self._store.open()
+            target = self._folded_to(base)
+            if target:
+                differing = self._objects.differences(self._tree(base.commit), self._tree(target))
+                self._adopt(self._store.apply(base, self._streamed(target, differing), target))
+        except Damaged as damage:
+            log.info("the search index is rebuilt: %s", damage)
+            self._adopt(self._build(self._memory.head(), None))
+            return True
+        finally:
+            self._writing.release()
+        return bool(target)
+
+    def _folded_to(self, base: Base) -> str:
+        """The commit to fold up to; "" if the index is there already."""
+        with self._growing:
+            if not base.complete:
+                raise Damaged("its last rebuild was not finished")
+            if base.commit != self.commit:
+                self._adopt(base)
+            tip = self._epochs[0].overlay.tip
+            return tip if tip != base.commit else ""
+
+    def rebuild(self, progress: Callable[[int, int], None] | None) -> int:
+        """Make the index anew at the memory's present."""
+        while not self._take(60.0):
+            pass
+        try:
+            return self._adopt(self._build(self._memory.head(), progress)).base.records
+        finally:
+            self._give_back()
+
+    def _build(self, commit: str, progress: Callable[[int, int], None] | None) -> Base:
+        tree = self._tree(commit)
+        files = list(self._objects.files(tree)) if tree and tree != NO_TREE else []
+        passages = self._counted(self._streamed(commit, ((path, None, entry) for path, entry in files)), len(files), progress)
+        self._building = True
+        try:
+            *_, last = self._store.build(passages, commit, batch=_BATCH)
+        finally:
+            self._building = False
+        return last
+
+    @staticmethod
+    def _counted(
+        edits: Iterator[tuple[str, list[tuple[Passage, Change]]]], total: int, progress: Callable[[int, int], None] | None
+    ) -> Iterator[list[tuple[Passage, Change]]]:
+        for done, (_, passages) in enumerate(edits, 1):
+            if passages:
+                yield passages
+            if progress and (done % 100 == 0 or done == total):
+                progress(done, total)
+        if progress:
+            progress(total, total)
+
+    # --- in the background -----------------------------------------------------------------------------
+
+    def _fold_soon(self, overlay: Overlay) -> None:
+        """Have the overlay folded soon, at once if it has grown large."""
+        if not overlay.size:
+            return
+        with self._wake:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._keep_folding, name="gitmem-index", daemon=True)
+                self._thread.start()
+            if overlay.size >= FOLD_AT:
+                self._wake.notify()
+
+    def _keep_folding(self) -> None:
+        try:
+            while self._wait_for_work():
+                self._fold()
+        except (GitmemError, OSError, Damaged) as error:
+            # the next search finds out what is wrong, and mends it or says it
+            log.warning("the search index could not be brought up to date: %s", error)
+            self._thread = None
+        finally:
+            with self._writing:
+                self._store.release()
+
+    def _wait_for_work(self) -> bool:
+        """Wait until there is something worth folding; False after a while without anything, and when closing."""
+        with self._wake:
+            patience = FOLD_AFTER.total_seconds() if self._overlay_size() else _IDLE_SECONDS
+            if not self._closed and self._overlay_size() < FOLD_AT:
+                self._wake.wait(patience)
+            if self._closed or not self._overlay_size():
+                self._thread = None
+                return False
+            return True
+
+    def _overlay_size(self) -> int:
+        return self._epochs[0].overlay.size if self._epochs else 0
+
+    def close(self) -> None:
+        """Stop folding and let others write."""
+        with self._wake:
+            self._closed = True
+            thread = self._thread
+            self._wake.notify()
+        if thread is not None:
+            thread.join()
+        with self._writing:
+            self._store.release()
+
+
+def _analysed(path: str, record: Record) -> list[Analysed]:
+    return [analyse(passage) for passage in passages_of(path, record)]

@@ -1,0 +1,153 @@
+"""Searching the memory: by words, by facets, by exact value, at any commit."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from gitmem.git.history import last_changes
+from gitmem.index.answer import Answer, Candidate, Where, card_of, explained
+from gitmem.index.follower import Follower, Snapshot
+from gitmem.index.passages import facet_term
+from gitmem.index.question import Clause
+from gitmem.index.snippet import snippet
+from gitmem.index.store import Damaged
+from gitmem.memory.memory import Memory
+from gitmem.memory.view import View
+
+_NO_FILTER: Where = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A record that matches. `section` is the heading of its best passage, "" if it is in one piece.
+
+    `snippet` are the words around the match; `updated` and `updated_by` tell the last commit that touched
+    the file; `explain`, if asked for, which field and term gave how much, most first.
+    """
+
+    path: str
+    score: float
+    section: str
+    snippet: str
+    updated: datetime
+    updated_by: str
+    explain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answer to a search.
+
+    `total` is how many records match in all, exact up to about two hundred and an estimate above. `commit`
+    is the commit that the answer reflects, `searched` how many records the filters let through. While
+    `rebuilding`, the index is incomplete and so is the answer.
+    """
+
+    hits: tuple[Hit, ...]
+    total: int
+    commit: str
+    searched: int
+    rebuilding: bool = False
+
+
+class Index:
+    """The search index of one memory: a cache that is always exactly as new as the view that is asked for."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._follower = Follower(memory)
+
+    def search(
+        self,
+        text: str,
+        *,
+        view: View,
+        where: Mapping[str, Collection[str]] = _NO_FILTER,
+        updated_after: datetime | None = None,
+        limit: int = 5,
+        offset: int = 0,
+        explain: bool = False,
+    ) -> Found:
+        """The records of a view that match best; the newest first if `text` is empty.
+
+        For each facet named in `where`, a record must have any of the values. Beside the facets of the
+        record's kind there are `scope` (`projects/x` or `shared`) and `kind`.
+        """
+        if not view.commit:
+            return Found((), 0, "", 0)
+        for last_try in (False, True):
+            snapshot = self._follower.at(view)
+            if snapshot.base.searcher is None:
+                return Found((), 0, snapshot.commit, 0, rebuilding=True)
+            try:
+                return self._found(snapshot, Answer(snapshot, where, updated_after), text, limit, offset, explain=explain)
+            except Damaged:
+                if last_try:
+                    raise
+                self._follower.distrust(snapshot.base)
+        raise AssertionError("unreachable")
+
+    def _found(self, snapshot: Snapshot, answer: Answer, text: str, limit: int, offset: int, *, explain: bool) -> Found:
+        wanted = offset + limit
+        ranked = answer.best(text, wanted) if text.strip() else answer.newest(wanted)
+        terms = {leaf.term for clause in ranked.clauses for leaf in clause.leaves}
+        hits = tuple(
+            self._hit(snapshot, candidate, terms, ranked.clauses if explain else [])
+            for candidate in ranked.candidates[offset:wanted]
+        )
+        return Found(hits, ranked.total, snapshot.commit, answer.searched(), snapshot.rebuilding)
+
+    @staticmethod
+    def _hit(snapshot: Snapshot, candidate: Candidate, terms: set[str], clauses: list[Clause]) -> Hit:
+        card = card_of(snapshot, candidate)
+        reasons = sorted(explained(snapshot, candidate, clauses), reverse=True)
+        return Hit(
+            path=card.path,
+            score=round(candidate.score, 4),
+            section=card.heading,
+            snippet=snippet(card.text, terms),
+            updated=card.updated,
+            updated_by=card.author,
+            explain=tuple(reason for _, reason in reasons),
+        )
+
+    def paths(self, facet: str, value: str, *, view: View) -> list[str]:
+        """The paths of all records that have exactly this value of a facet, sorted."""
+        if not view.commit:
+            return []
+        answer = Answer(self._follower.whole_at(view), {facet: [value]}, None)
+        return answer.paths()
+
+    def count(self, *, view: View, by: str, where: Mapping[str, Collection[str]] = _NO_FILTER) -> dict[str, int]:
+        """Number of records for each value of a facet."""
+        if not view.commit:
+            return {}
+        return Answer(self._follower.whole_at(view), where, None).count_by(by)
+
+    def touched(self, path: str, *, view: View) -> tuple[datetime, str] | None:
+        """When a file of the view was last changed, and by whom; None if there is no such file."""
+        if view.entry(path) is None:
+            return None
+        change = last_changes(self._memory.repository, view.commit, [path])[path]
+        return change.time, change.author
+
+    def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Make the index anew from git; the number of records in it. `progress` gets (done, total) files."""
+        return self._follower.rebuild(progress)
+
+    def fold(self) -> bool:
+        """Move what is newer than the index into it now; False if nothing is or another process is at it."""
+        return self._follower.fold()
+
+    def close(self) -> None:
+        """Stop background work."""
+        self._follower.close()
+
+    @property
+    def commit(self) -> str:
+        """The commit that the index on disk reflects."""
+        return self._follower.commit
+
+
+__all__ = ["Found", "Hit", "Index", "facet_term"]

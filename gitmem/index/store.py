@@ -1,0 +1,270 @@
+"""The index on disk: a tantivy folder that tells by itself which commit it reflects and whether it is whole."""
+
+import json
+import logging
+import os
+import shutil
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tantivy
+from filelock import FileLock, Timeout
+
+from gitmem.index.passages import Change, Passage, key_of
+from gitmem.index.schema import SENTINEL, TEXT_FIELDS, schema, stemming
+
+log = logging.getLogger(__name__)
+
+OWN_PATH = ""  # the path of the index's own document; no record has it
+OWN_KEY = key_of(OWN_PATH)
+_OWN_PART = 1 << 32
+_FOLD_HEAP_BYTES = 15_000_000
+_BUILD_HEAP_BYTES = 100_000_000
+_FOOTER_MAGIC = 1337
+_SEGMENT_FILES = ("idx", "term", "store", "fast", "fieldnorm")
+
+Edits = Iterable[tuple[str, list[tuple[Passage, Change]]]]
+
+
+class Damaged(Exception):
+    """The index on disk cannot be read or is not what was written: it must be rebuilt."""
+
+
+class Missing(Damaged):
+    """There is no index."""
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn what tantivy raises on unreadable files into Damaged."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise Damaged(str(error)) from error
+    except BaseException as error:
+        # pyo3's panics are no Exceptions, and their class cannot be imported
+        if type(error).__name__ != "PanicException":
+            raise
+        raise Damaged(str(error)) from None
+
+
+@dataclass(frozen=True)
+class Base:
+    """The index as it is on disk at one commit; it does not change while it is held."""
+
+    commit: str
+    complete: bool
+    records: int
+    searcher: Any
+    averages: dict[str, float]
+    files: dict[str, tuple[int, int]] = field(repr=False)
+
+    def intact(self) -> bool:
+        """Whether the files still are what they were when they were opened."""
+        try:
+            # plain stat: Path objects would double what this adds to every search
+            return all(_stamp(os.stat(path)) == stamp for path, stamp in self.files.items())  # noqa: PTH116
+        except OSError:
+            return False
+
+
+NOTHING = Base("", False, 0, None, {}, {})
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
+
+
+class Store:
+    """The index folder of one repository, shared by all processes that use the repository."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = FileLock(folder.with_suffix(".lock"), thread_local=False)
+        self._index: Any = None
+        self._writer: Any = None
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def open(self) -> Base:
+        """The index as it is now. Raises Damaged if it is not whole, Missing if there is none."""
+        for attempt in range(3):
+            before = self._meta_text()
+            try:
+                return self._open(before)
+            except Damaged:
+                # another process may have committed between the two looks
+                if attempt == 2 or self._meta_text() == before:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _meta_text(self) -> str:
+        try:
+            return (self.folder / "meta.json").read_text("utf-8")
+        except FileNotFoundError:
+            raise Missing(f"there is no index at {self.folder}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise Damaged(str(error)) from error
+
+    def _open(self, meta: str) -> Base:
+        files = self._checked_files(meta)
+        with reading():
+            index = tantivy.Index(schema(), path=str(self.folder))
+            index.register_tokenizer("words", stemming())
+            index.config_reader("manual")
+            searcher = index.searcher()
+            base = _base(searcher, files, _shape(meta))
+        self._index = index
+        return base
+
+    def _checked_files(self, meta: str) -> dict[str, tuple[int, int]]:
+        paths = list(self._segment_files(meta))
+        with reading(), ThreadPoolExecutor(2) as pool:
+            return dict(zip(map(str, paths), pool.map(_checked, paths), strict=True))
+
+    def _segment_files(self, meta: str) -> Iterator[Path]:
+        try:
+            for segment in json.loads(meta)["segments"]:
+                name = segment["segment_id"].replace("-", "")
+                yield from (self.folder / f"{name}.{ending}" for ending in _SEGMENT_FILES)
+                if deletes := segment["deletes"]:
+                    yield self.folder / f"{name}.{deletes['opstamp']}.del"
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Damaged(f"meta.json is not readable: {error}") from error
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def acquire(self, *, timeout: float = 0) -> bool:
+        """Become the one process that writes; False if another is."""
+        if self._lock.is_locked:
+            return True
+        try:
+            self._lock.acquire(timeout=timeout, poll_interval=0.02)
+        except Timeout:
+            return False
+        for left in self.folder.glob(".tmp*"):
+            left.unlink(missing_ok=True)  # of a commit that was killed; tantivy does not know of it
+        return True
+
+    def release(self) -> None:
+        """Let other processes write."""
+        self._writer = None
+        if self._lock.is_locked:
+            self._lock.release()
+
+    def apply(self, base: Base, edits: Edits, commit: str) -> Base:
+        """Replace the passages of paths, and the commit that the index reflects, in one step."""
+        with reading():
+            if self._writer is None:
+                self._writer = self._index.writer(_FOLD_HEAP_BYTES, 1)
+            replaced = added = records = 0
+            for path, passages in edits:
+                here = _count(base.searcher, path)
+                self._writer.delete_documents_by_term("path", path)
+                for passage, change in passages:
+                    self._writer.add_document(_document(passage, change))
+                replaced, added = replaced + here, added + len(passages)
+                records += bool(passages) - bool(here)
+            self._describe(commit, base.searcher.num_docs - 1 + added - replaced, base.records + records, complete=True)
+            self._writer.commit()
+        return self.open()
+
+    def build(self, passages: Iterable[list[tuple[Passage, Change]]], commit: str, *, batch: int) -> Iterator[Base]:
+        """Make the index anew from all passages of all records; yields what there is after each batch."""
+        self._writer = self._index = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        with reading():
+            index = tantivy.Index(schema(), path=str(self.folder))
+            index.register_tokenizer("words", stemming())
+            self._writer = index.writer(_BUILD_HEAP_BYTES, 1)
+            count = records = 0
+            for each in passages:
+                for passage, change in each:
+                    self._writer.add_document(_document(passage, change))
+                count, records = count + len(each), records + 1
+                if records % batch == 0:
+                    self._describe(commit, count, records, complete=False)
+                    self._writer.commit()
+                    yield self.open()
+            self._describe(commit, count, records, complete=True)
+            self._writer.commit()
+            self._writer.wait_merging_threads()
+            self._writer = None
+        yield self.open()
+
+    def _describe(self, commit: str, passages: int, records: int, *, complete: bool) -> None:
+        self._writer.delete_documents_by_term("path", OWN_PATH)
+        about = {
+            "commit": commit,
+            "complete": complete,
+            "passages": passages,
+            "records": records,
+            "shape": _shape(self._meta_text()),
+        }
+        values: dict[str, Any] = {"path": OWN_PATH, "part": _OWN_PART, "key": OWN_KEY, "updated": 0}
+        values |= {each.name: SENTINEL for each in TEXT_FIELDS}
+        self._writer.add_document(tantivy.Document.from_dict(values | {"shown": json.dumps(about).encode()}, schema()))
+
+
+def _checked(path: Path) -> tuple[int, int]:
+    # tantivy ends each file with a checksum that it does not look at itself
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        data = file.read()
+    footer, magic = struct.unpack("<II", data[-8:]) if len(data) > 8 else (0, 0)
+    body = memoryview(data)[: max(0, len(data) - 8 - footer)]
+    try:
+        expected = json.loads(data[len(body) : -8])["crc"] if magic == _FOOTER_MAGIC else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"{path.name} has no readable footer") from error
+    if zlib.crc32(body) != expected:
+        raise Damaged(f"{path.name} is not what was written")
+    return _stamp(status)
+
+
+def _shape(meta: str) -> int:
+    about = json.loads(meta)
+    return zlib.crc32(json.dumps([about.get("schema"), about.get("index_settings")], sort_keys=True).encode())
+
+
+def _base(searcher: Any, files: dict[str, tuple[int, int]], shape: int) -> Base:
+    own = searcher.search(tantivy.Query.term_query(schema(), "path", OWN_PATH, "basic"), 2).hits
+    if len(own) != 1:
+        raise Damaged("the index does not say what it reflects")
+    about = json.loads(bytes(searcher.doc(own[0][1]).get_first("shown")))
+    if about["passages"] + 1 != searcher.num_docs or about["shape"] != shape:
+        raise Damaged("the index is not what was written")
+    averages = {each.name: _average_length(searcher, each.name, own[0][1]) for each in TEXT_FIELDS}
+    return Base(about["commit"], about["complete"], about["records"], searcher, averages, files)
+
+
+def _average_length(searcher: Any, name: str, own: Any) -> float:
+    query = tantivy.Query.term_query(schema(), name, stemming().analyze(SENTINEL)[0], "freq")
+    details = json.loads(query.explain(searcher, own).to_json())["details"]
+    found = (each["value"] for detail in details for each in detail.get("details", ()) if each["description"].startswith("avgdl"))
+    return float(next(found))
+
+
+def _count(searcher: Any, path: str) -> int:
+    found: int = searcher.search(tantivy.Query.term_query(schema(), "path", path, "basic"), 1).count
+    return found
+
+
+def _document(passage: Passage, change: Change) -> Any:
+    values: dict[str, Any] = {name: text for name, text in passage.texts.items() if text}
+    values |= {
+        "path": passage.path,
+        "facet": list(passage.facets),
+        "key": key_of(passage.path),
+        "part": passage.part,
+        "updated": int(change.time.timestamp()),
+        "shown": "\x00".join((change.author, passage.heading, passage.shown)).encode("utf-8", "surrogateescape"),
+    }
+    return tantivy.Document.from_dict(values, schema())
