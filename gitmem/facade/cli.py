@@ -1,1 +1,186 @@
+"""The command `gitmem`: finds a command by its name, runs it, and turns what happens into an exit code.
 
+Nothing else is imported here, so that a command loads what it needs itself and no more.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from gitmem.errors import GitmemError, closest
+from gitmem.facade.given import Given
+
+DONE, REFUSED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+
+# Commands that are no verbs: where each is, and what the overview says of it.
+SPECIAL: dict[str, tuple[str, str]] = {
+    "init": ("gitmem.facade.cli_commands:init", "Create the bare repository of a memory."),
+    "serve": ("gitmem.facade.cli_commands:serve", "Serve the memory to agents over MCP."),
+    "import": ("gitmem.facade.cli_commands:import_", "Bring in documents from elsewhere."),
+    "show": ("gitmem.facade.cli_commands:show", "Print the file of one record as it is."),
+    "log": ("gitmem.facade.cli_commands:log", "List the commits of the memory or of one record."),
+    "doctor": ("gitmem.facade.cli_commands:doctor", "Check the memory's health and say what helps."),
+    "reindex": ("gitmem.facade.cli_commands:reindex", "Build the search index anew."),
+    "upkeep": ("gitmem.facade.cli_commands:upkeep", "Tidy the repository: fold and repack what was written."),
+}
+
+
+class Commands(click.Group):
+    """All commands, looked up when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The special commands, then one for each verb."""
+        return [*SPECIAL, *(command_name(verb) for verb in _verbs())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name in SPECIAL:
+            module, _, attribute = SPECIAL[cmd_name][0].partition(":")
+            command: click.Command = getattr(import_module(module), attribute)
+            return command
+        verb = _verbs().get(cmd_name.replace("-", "_"))
+        if verb is None:
+            return None
+        from gitmem.facade.cli_verbs import command_for
+
+        return command_for(verb)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name. A mistyped name is answered with near ones."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = closest(args[0].replace("_", "-"), self.list_commands(ctx))
+            hint = f"Did you mean {' or '.join(near)}?" if near else "'gitmem --help' lists all commands."
+            raise click.UsageError(f"There is no command {args[0][:60]!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The overview: special commands, then the verbs of each domain."""
+        _ = _verbs()
+        from gitmem.facade import manual
+
+        with formatter.section("The memory itself"):
+            formatter.write_dl([(name, about) for name, (_, about) in SPECIAL.items()])
+        for group, verbs in manual.groups().items():
+            with formatter.section(group.replace("_", " ").capitalize()):
+                formatter.write_dl([(command_name(verb.name), first_sentence(verb.summary)) for verb in verbs])
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = "gitmem", *rest: Any, **settings: Any) -> NoReturn:
+        """Run a command and exit: 0 done, 1 refused, 2 used wrongly, 3 a bug of ours."""
+        raise SystemExit(self._code(args, prog_name, settings))
+
+    def _code(self, args: Sequence[str] | None, prog_name: str | None, settings: dict[str, Any]) -> int:
+        try:
+            code = super().main(args, prog_name, **settings | {"standalone_mode": False})
+            sys.stdout.flush()
+        except click.UsageError as error:
+            error.show()
+            return USAGE
+        except (click.Abort, KeyboardInterrupt):
+            return INTERRUPTED
+        except BrokenPipeError:
+            # whoever reads has enough; what is still buffered must not fail again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
+        except GitmemError as error:
+            return _refused(error)
+        except Exception as error:  # noqa: BLE001  the outermost layer: whatever it is goes to the log
+            return _bug(error)
+        return code if isinstance(code, int) else DONE
+
+
+def command_name(verb: str) -> str:
+    """A verb's name as a command."""
+    return verb.replace("_", "-")
+
+
+def first_sentence(text: str) -> str:
+    """The beginning of a description, for lists."""
+    return text.partition(". ")[0].rstrip(".") + "."
+
+
+def _verbs() -> dict[str, Any]:
+    import gitmem.domains.all  # noqa: F401  declares the verbs
+    from gitmem.verbs import VERBS
+
+    return VERBS
+
+
+def _refused(error: GitmemError) -> int:
+    from gitmem.facade.calls import Bug
+    from gitmem.facade.given import log_path
+    from gitmem.facade.terminal import say
+
+    say(error.message)
+    if isinstance(error, Bug):
+        say(f"log: {log_path()}")
+        return BUG
+    say(f"fix: {error.fix}")
+    return REFUSED
+
+
+def _bug(error: Exception) -> int:
+    from gitmem.facade.calls import logged
+    from gitmem.facade.given import logged_to_file
+
+    with logged_to_file():
+        return _refused(logged(error, "the command"))
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"gitmem {version('gitmem-server')}")
+        ctx.exit()
+
+
+def _note(ctx: click.Context, option: click.Parameter, value: Any) -> None:
+    assert option.name is not None
+    if value:
+        setattr(ctx.ensure_object(Given), option.name, value)
+
+
+def common_options(*, but: Sequence[str] = ()) -> list[click.Parameter]:
+    """The options that every command takes, without those whose names it uses itself."""
+    about = {
+        "repo": "The memory's folder; GITMEM_REPO; left out: the one in your data folder.",
+        "project": "The project that you work on; GITMEM_PROJECT.",
+        "agent": "Your name; GITMEM_AGENT; left out: your user name.",
+        "session_id": "Your session, as start-session gave it.",
+    }
+    options: list[click.Parameter] = [
+        click.Option([name, f"--{name.replace('_', '-')}"], expose_value=False, callback=_note, help=text)
+        for name, text in about.items()
+        if name not in but
+    ]
+    if "json" not in but:
+        options.append(click.Option(["json", "--json"], is_flag=True, expose_value=False, callback=_note, help="Print JSON."))
+    return options
+
+
+commands = Commands(
+    name="gitmem",
+    help="The shared memory of a team of coding agents, kept in git.",
+    no_args_is_help=True,
+    params=[
+        *common_options(),
+        click.Option(
+            ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version and exit."
+        ),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    callback=lambda: None,
+)
+
+
+def main() -> None:
+    """The console command."""
+    commands.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""The commands that are no verbs: they look after a memory, or show it as it is."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gitmem.facade.cli import DONE, REFUSED, SPECIAL, common_options
+from gitmem.facade.given import Given
+from gitmem.facade.terminal import put, put_as_is, put_json, say
+
+if TYPE_CHECKING:
+    from gitmem.git.maintenance import Condition
+    from gitmem.git.objects import Commit
+    from gitmem.memory.memory import Memory
+
+C = TypeVar("C", bound=click.Command)
+Progress = Callable[[int, int], None]
+
+SHORT_ID = 8
+
+_given = click.make_pass_decorator(Given, ensure=True)
+
+
+def _common(command: C) -> C:
+    """Decorator: the options that every command takes."""
+    command.params += common_options(but=[each.name for each in command.params if each.name])
+    return command
+
+
+def _found_if_missing(path: Path) -> None:
+    """Create the memory if there is none: an existing one is opened faster without a look at its hooks."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        from gitmem.founding import found
+
+        memory, _ = found(path)
+        memory.close()
+        say(f"created {memory.path}")
+
+
+@_common
+@click.command(help=f"{SPECIAL['init'][1]} Doing it again changes nothing.")
+@click.argument("path", required=False)
+@_given
+def init(given: Given, path: str | None) -> None:
+    """Create the bare repository of a memory."""
+    from gitmem.founding import found
+
+    memory, created = found(Path(path) if path else given.path)
+    memory.close()
+    if given.json:
+        put_json({"path": str(memory.path), "created": created})
+        return
+    put(str(memory.path))
+    if created:
+        say("created; register a project with: gitmem project create --name NAME")
+    else:
+        say("is there already; nothing was changed")
+
+
+@_common
+@click.command(help="Serve the memory over HTTP, or to one client over standard input and output. Creates it if there is none.")
+@click.option("--stdio", is_flag=True, help="Serve one client over standard input and output.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 takes any free one.")
+@click.option("--tools", default="core", show_default=True, help="The tools to list: core, all, or names and groups with commas.")
+@click.option("--tool-prefix", default="memory_", show_default=True, help="How the tools' names begin.")
+@click.option("--allow-host", multiple=True, help="Another name under which clients may address the server; repeatable.")
+@_given
+def serve(
+    given: Given, *, stdio: bool, host: str, port: int, tools: str, tool_prefix: str, allow_host: tuple[str, ...]
+) -> None:
+    """Serve the memory to agents."""
+    path = given.path
+    _found_if_missing(path)
+    who = {"agent": given.stated_agent, "project": given.stated_project}
+    if stdio:
+        from gitmem.facade.stdio import serve_stdio
+
+        serve_stdio(path, profile=tools, prefix=tool_prefix, **who)
+        return
+    from gitmem.facade.http import serve_http
+
+    serve_http(path, host=host, port=port, profile=tools, prefix=tool_prefix, allow_hosts=allow_host, **who)
+
+
+@_common
+@click.group("import", help=SPECIAL["import"][1])
+def import_() -> None:
+    """Bring in documents from elsewhere."""
+
+
+@_common
+@click.command("markdown", help="Bring in every Markdown file below DIR. Doing it again brings in what changed since.")
+@click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_given
+def import_markdown(given: Given, directory: Path) -> None:
+    """Bring in every Markdown file of a folder."""
+    from gitmem.domains import importing
+
+    if not given.stated_project:
+        raise click.UsageError("Say which project the documents belong to, with --project.", click.get_current_context())
+    with given.office() as office, _progress("importing") as progress:
+        report = importing.import_markdown(office.memory, given.caller(), directory, given.stated_project, progress)
+        if report.commits:
+            office.index.fold()
+    if given.json:
+        put_json(report.plain())
+    else:
+        put("\n".join(report.lines()))
+
+
+import_.add_command(import_markdown)
+
+
+@_common
+@click.command(help=f"{SPECIAL['reindex'][1]} The index is only a cache: nothing is lost whatever happens to it.")
+@_given
+def reindex(given: Given) -> None:
+    """Build the search index anew."""
+    with given.office() as office, _progress("indexing") as progress:
+        count = office.index.rebuild(progress)
+        commit = office.index.commit
+    if given.json:
+        put_json({"records": count, "commit": commit})
+    else:
+        put(f"{count} records are indexed at {commit[:SHORT_ID] or 'no commit'}")
+
+
+@_common
+@click.command(help="Print the file of one record as it is. Where it comes from is told on standard error.")
+@click.argument("record_id", metavar="ID")
+@click.option("--as-of", default="", help="As it was then: a commit, a date, or an age such as 7d.")
+@_given
+def show(given: Given, record_id: str, as_of: str) -> None:
+    """Print the file of one record."""
+    import gitmem.domains.kinds  # noqa: F401  declares where records live
+    from gitmem.git.history import last_changes
+    from gitmem.memory.find import find_path
+    from gitmem.names import age_in_words, format_time
+
+    with given.memory() as memory:
+        view = memory.view_as_of(as_of) if as_of else memory.view()
+        project = given.stated_project
+        path = find_path(view, record_id, scope=f"projects/{project}" if project else None)
+        entry = view.entry(path)
+        assert entry is not None
+        data = view.objects.blob(entry.oid)
+        change = last_changes(memory.repository, view.commit, [path])[path]
+    if given.json:
+        put_json({
+            "path": path, "version": entry.oid, "author": change.author, "updated": format_time(change.time),
+            "commit": change.commit, "text": data.decode("utf-8", "replace"),
+        })
+        return
+    say(f"{path}  version {entry.oid[:SHORT_ID]}  by {change.author}, {age_in_words(change.time)} ago")
+    put_as_is(data)
+
+
+@_common
+@click.command(help="List commits, newest first: short id, age, author, verb, subject. With an ID, those that touched that record.")
+@click.argument("record_id", metavar="[ID]", required=False)
+@click.option("-n", "limit", default=20, show_default=True, type=click.IntRange(1), help="At most this many.")
+@_given
+def log(given: Given, record_id: str | None, limit: int) -> None:
+    """List the commits of the memory or of one record."""
+    with given.memory() as memory:
+        commits = list(islice(_commits(memory, record_id, given.stated_project), limit))
+    told = [_told(commit) for commit in commits]
+    if given.json:
+        put_json(told)
+    elif sys.stdout.isatty():
+        from gitmem.facade import tables
+
+        tables.show_log(told)
+    else:
+        for each in told:
+            put("  ".join((each["commit"][:SHORT_ID], each["age"], each["author"], each["verb"] or "-", each["subject"])))
+
+
+def _commits(memory: "Memory", record_id: str | None, project: str) -> "Iterator[Commit]":
+    import gitmem.domains.kinds  # noqa: F401  declares where records live
+    from gitmem.git.log import file_versions
+    from gitmem.memory.find import find_path
+
+    head = memory.head()
+    if record_id is not None:
+        path = find_path(memory.view(), record_id, scope=f"projects/{project}" if project else None)
+        return (each.commit for each in file_versions(memory.repository, head, path.rpartition("/")[2]))
+    return memory.repository.log(head) if head else iter(())
+
+
+def _told(commit: "Commit") -> dict[str, str]:
+    from gitmem.names import age_in_words, format_time
+
+    return {
+        "commit": commit.oid,
+        "age": age_in_words(commit.time),
+        "time": format_time(commit.time),
+        "author": commit.author.name,
+        "verb": commit.trailers.get("Gitmem-Verb", ""),
+        "subject": commit.subject,
+    }
+
+
+@_common
+@click.command(help=SPECIAL["doctor"][1])
+@_given
+def doctor(given: Given) -> int:
+    """Check the memory's health."""
+    from gitmem.domains import doctor as health
+
+    report = health.examine(given.path)
+    if given.json:
+        put_json(report.plain())
+    elif sys.stdout.isatty():
+        from gitmem.facade import tables
+
+        tables.show_health(report)
+    else:
+        put("\n".join(report.lines()))
+    return DONE if report.is_healthy else REFUSED
+
+
+@_common
+@click.command(help=SPECIAL["upkeep"][1])
+@_given
+def upkeep(given: Given) -> None:
+    """Tidy the repository."""
+    with given.memory() as memory:
+        before = memory.upkeep.condition()
+        after = memory.upkeep.run(thorough=True)
+    if given.json:
+        put_json({"before": asdict(before), "after": asdict(after)})
+    else:
+        put(f"before: {_in_words(before)}\nafter:  {_in_words(after)}")
+
+
+def _in_words(condition: "Condition") -> str:
+    size = f"{condition.pack_bytes / 1024:,.0f} KiB"
+    return f"{condition.packs} packs of {size}, {condition.loose_objects} loose objects, {condition.loose_refs} loose refs"
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Progress]:
+    """A progress bar for people; nothing where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,157 @@
+"""Verbs as commands: options from parameters, a call from options."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gitmem.answers import structured
+from gitmem.facade.cli import command_name, common_options, first_sentence
+from gitmem.facade.given import Given
+from gitmem.facade.terminal import put_answer
+from gitmem.records.shape import Json
+from gitmem.verbs import DESK_ARGUMENTS, Parameter, Verb
+
+_STDIN_TAKEN = "gitmem.stdin"
+
+
+class Text(click.ParamType):
+    """Text; `-` stands for standard input, `@FILE` for a file's content, `@@` for an `@` at the beginning."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text that the argument stands for."""
+        if value == "-":
+            return self._decoded(self._stdin(param, ctx), "standard input", param, ctx)
+        if value.startswith("@@"):
+            return value[1:]
+        if value.startswith("@") and len(value) > 1:
+            return self._decoded(self._file(value[1:], param, ctx), value[1:], param, ctx)
+        return value
+
+    def _stdin(self, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        if ctx is not None:
+            if ctx.meta.get(_STDIN_TAKEN):
+                self.fail("standard input is taken by another argument already; only one can be '-'.", param, ctx)
+            ctx.meta[_STDIN_TAKEN] = True
+        return click.get_binary_stream("stdin").read()
+
+    def _file(self, name: str, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        try:
+            return Path(name).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            self.fail(f"{name[:80]!r} can't be read: {reason}. Write @@ for a text that begins with @.", param, ctx)
+
+    def _decoded(self, data: bytes, where: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            self.fail(f"{where} is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}.", param, ctx)
+
+
+class JsonText(Text):
+    """A JSON value, given in the ways that text is."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value."""
+        text = super().convert(value, param, ctx)
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            self.fail(f"{text[:60]!r} is not JSON: {error}.", param, ctx)
+
+
+_TYPES: dict[str, click.ParamType] = {"string": Text(), "integer": click.INT, "number": click.FLOAT}
+
+
+def command_for(verb: Verb) -> click.Command:
+    """The command that calls a verb."""
+    own = [each for each in verb.parameters.values() if not _is_the_desks(each)]
+    first = next((each for each in own if each.required), None)
+    options: list[click.Parameter] = [_option(each, required=each.required and each is not first) for each in own]
+    return click.Command(
+        command_name(verb.name),
+        params=[*([_positional(first)] if first else []), *options, *common_options(but=[each.name for each in own])],
+        callback=functools.partial(_call, verb, first),
+        help=verb.summary,
+        short_help=first_sentence(verb.summary),
+    )
+
+
+def _is_the_desks(parameter: Parameter) -> bool:
+    # compared by their texts: a verb's own parameter of that name describes itself
+    return DESK_ARGUMENTS.get(parameter.name) == parameter.description
+
+
+def _option(parameter: Parameter, *, required: bool) -> click.Option:
+    flag = "--" + parameter.name.replace("_", "-")
+    schema, about = parameter.shape.schema, _about(parameter)
+    if schema.get("type") == "boolean":
+        return click.Option([parameter.name, f"{flag}/--no-{flag[2:]}"], default=None, required=required, help=about)
+    return click.Option(
+        [parameter.name, flag], type=_type_of(schema), multiple=_is_list(schema), default=None, required=required, help=about
+    )
+
+
+def _positional(parameter: Parameter) -> click.Argument:
+    schema = parameter.shape.schema
+    count = -1 if _is_list(schema) else 1
+    return click.Argument(
+        [f"_{parameter.name}"], type=_type_of(schema), nargs=count, required=False, metavar=f"[{parameter.name.upper()}]"
+    )
+
+
+def _is_list(schema: dict[str, Json]) -> bool:
+    return schema.get("type") == "array"
+
+
+def _type_of(schema: dict[str, Json]) -> click.ParamType:
+    if _is_list(schema):
+        return _type_of(schema["items"])
+    if "enum" in schema:
+        return click.Choice(schema["enum"])
+    return _TYPES.get(schema.get("type", ""), JsonText())
+
+
+def _about(parameter: Parameter) -> str:
+    text = parameter.description
+    default = parameter.schema.get("default")
+    is_told = default is not None and not isinstance(default, bool)
+    return f"{text} [default: {default}]" if is_told else text
+
+
+def _call(verb: Verb, first: Parameter | None, **values: Any) -> None:
+    context = click.get_current_context()
+    given = context.ensure_object(Given)
+    if first is not None:
+        _settle_first(context, first, values)
+    arguments: dict[str, Json] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value not in (None, ())
+    }
+    with given.office() as office:
+        answer = office.call(verb.name, arguments | _of_the_desk(verb, given), given.claims())
+    put_answer(structured(answer), verb, arguments, as_json=given.json)
+
+
+def _settle_first(context: click.Context, first: Parameter, values: dict[str, Any]) -> None:
+    positional = values.pop(f"_{first.name}")
+    option = next(each for each in context.command.params if each.name == first.name)
+    if positional in (None, ()):
+        if values[first.name] in (None, ()):
+            raise click.MissingParameter(ctx=context, param=option)
+        return
+    if values[first.name] not in (None, ()):
+        raise click.UsageError(f"{option.opts[0]} is given twice: by name and without.", context)
+    values[first.name] = positional
+
+
+def _of_the_desk(verb: Verb, given: Given) -> dict[str, Json]:
+    # what stands on the command line is closer to the call than a session's own project
+    stated = {"session_id": given.session_id, "project": given.project if verb.in_project else ""}
+    return {name: value for name, value in stated.items() if value}

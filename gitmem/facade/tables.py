@@ -1,0 +1,160 @@
+"""Answers for people at a terminal: tables for lists, Markdown for documents.
+
+Everything recorded comes in as plain text: rich's markup is never read in it, and it is cleaned of what a
+terminal would obey. Links are shown with their address, because a link's text may say anything.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from gitmem.facade.terminal import clean
+from gitmem.facade.text import RECORDED, SHORT
+from gitmem.records.shape import Json
+
+if TYPE_CHECKING:
+    from gitmem.domains.doctor import Health
+
+SHORT_HASH = 8
+COLUMNS_MAX = 7
+_HASHES = ("version", "commit")
+_TITLES = ("title", "subject", "topic", "name", "path", "id")
+_STATES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
+def console() -> Console:
+    """Standard output, with nothing read into what is printed."""
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def show(answer: Mapping[str, Json], *, on: Console | None = None) -> None:
+    """Print what a verb answered."""
+    out = on or console()
+    for part in _parts(answer):
+        out.print(part)
+
+
+def _parts(answer: Mapping[str, Json]) -> Iterator[RenderableType]:
+    facts = {name: value for name, value in answer.items() if _is_fact(value) and not _is_document(name, value)}
+    documents = {name: value for name, value in answer.items() if _is_document(name, value)}
+    if facts:
+        yield _facts(facts)
+    for name, value in documents.items():
+        yield Rule(_text(name, "dim"), style="dim")
+        yield Markdown(clean(value), hyperlinks=False)
+    for name, value in answer.items():
+        if isinstance(value, Mapping) and value:
+            yield _text(f"{name}:", "bold")
+            yield from (Padding(part, (0, 0, 0, 2)) for part in _parts(value))
+        elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+            yield from _list(name, [each for each in value if isinstance(each, Mapping)])
+    if not any(answer.values()):
+        yield _text("Nothing.", "dim")
+
+
+def _facts(facts: Mapping[str, Json]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        if value not in (None, "", []):
+            table.add_row(_text(name, "dim"), _text(_shown(name, value)))
+    return table
+
+
+def _list(name: str, items: Sequence[Mapping[str, Json]]) -> Iterator[RenderableType]:
+    if any(_is_document(key, value) or _is_nested(value) for item in items for key, value in item.items()):
+        for number, item in enumerate(items, start=1):
+            yield from _block(number, item)
+    else:
+        yield _table(name, items)
+
+
+def _block(number: int, item: Mapping[str, Json]) -> Iterator[RenderableType]:
+    """One of a list that has too much to say for a row."""
+    key = next((each for each in _TITLES if item.get(each)), "")
+    title = _text(f"{number}. ", "dim").append_text(_text(str(item.get(key, "")), "bold"))
+    if item.get("id") and key != "id":
+        title.append_text(_text(f"  {item['id']}", "cyan"))
+    yield title
+    told = {name: value for name, value in item.items() if name not in (key, "id") and value not in (None, "", [])}
+    facts = [f"{name} {_shown(name, value)}" for name, value in told.items() if _is_fact(value) and not _is_document(name, value)]
+    if facts:
+        yield Padding(_text(", ".join(facts), "dim"), (0, 0, 0, 3))
+    for name, value in told.items():
+        if _is_document(name, value):
+            yield Padding(_text(str(value).strip()), (0, 0, 0, 3))
+        elif _is_nested(value):
+            yield Padding(_text(f"{name}: {_shown(name, value)}"), (0, 0, 0, 3))
+    yield Text()
+
+
+def _table(name: str, items: Sequence[Mapping[str, Json]]) -> Table:
+    columns = [key for key in dict.fromkeys(key for item in items for key in item) if any(item.get(key) for item in items)]
+    table = Table(title=_text(name), title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    for key in columns[:COLUMNS_MAX]:
+        table.add_column(_text(key), overflow="fold")
+    for item in items:
+        table.add_row(*(_text(_shown(key, item.get(key))) for key in columns[:COLUMNS_MAX]))
+    return table
+
+
+def show_log(commits: Sequence[Mapping[str, str]], *, on: Console | None = None) -> None:
+    """Print commits, one a line."""
+    table = Table.grid(padding=(0, 2))
+    for each in commits:
+        verb = _text(each["verb"] or "-", "dim")
+        commit = _text(each["commit"][:SHORT_HASH], "yellow")
+        table.add_row(commit, _text(each["age"], "dim"), _text(each["author"], "cyan"), verb, _text(each["subject"]))
+    (on or console()).print(table)
+
+
+def show_health(report: "Health", *, on: Console | None = None) -> None:
+    """Print a health report, one finding a line, with what helps below it."""
+    table = Table.grid(padding=(0, 2))
+    for finding in report.findings:
+        what = _text(finding.what)
+        if finding.help:
+            what.append_text(_text(f"\n{finding.help}", "italic"))
+        table.add_row(_text(finding.state, _STATES[finding.state]), _text(finding.name, "dim"), what)
+    (on or console()).print(table)
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(clean(text), style=style)
+
+
+def _is_fact(value: Json) -> bool:
+    if isinstance(value, list):
+        return all(not isinstance(each, (Mapping, list)) for each in value)
+    return not isinstance(value, Mapping)
+
+
+def _is_document(name: str, value: Json) -> bool:
+    return isinstance(value, str) and ("\n" in value or (name in RECORDED and len(value) > SHORT) or name in ("content", "snippet"))
+
+
+def _is_nested(value: Json) -> bool:
+    return bool(value) and not _is_fact(value)
+
+
+def _shown(name: str, value: Json) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.3g}"
+        case str() if name in _HASHES and len(value) == 40:
+            return value[:SHORT_HASH]
+        case list():
+            return ", ".join(_shown("", each) for each in value)
+        case Mapping():
+            return ", ".join(f"{key} {_shown(key, each)}" for key, each in value.items() if each not in (None, "", []))
+        case _:
+            return str(value)
