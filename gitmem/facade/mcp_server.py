@@ -34,6 +34,7 @@ Context = ServerRequestContext[Any, Any]
 # Verbs get threads of their own: stdio reads and writes through the library's 40, and must never wait for a verb.
 VERB_THREADS = 64
 LIST_TTL_MS = 60_000
+COMPLETIONS_MAX = 100  # the protocol's limit
 INSTRUCTIONS = (
     "The shared memory of a team of coding agents. Call {prefix}start_session first and read the briefing, {prefix}query before "
     "you work something out, {prefix}record_learning as soon as you found something out, {prefix}end_session with handoff notes. "
@@ -112,6 +113,7 @@ class _Facade:
             on_read_resource=self.read_resource,
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
+            on_completion=self.complete,
         )
 
     async def in_thread(self, work: Callable[[], T]) -> T:
@@ -236,6 +238,15 @@ class _Facade:
             raise MCPError(code=types.INVALID_PARAMS, message=f"There is no prompt {params.name[:60]!r}; there are {known}.")
         content = types.TextContent(text=prompt.fill(self.profile.prefix, params.arguments or {}))
         return types.GetPromptResult(description=prompt.description, messages=[types.PromptMessage(role="user", content=content)])
+
+    async def complete(self, _: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        names = await self.in_thread(
+            lambda: resources.completions(self.office.memory.view(), params.argument.name, params.argument.value)
+        )
+        shown = names[:COMPLETIONS_MAX]
+        return types.CompleteResult(
+            completion=types.Completion(values=shown, total=len(names), has_more=len(names) > len(shown))
+        )
 
 
 def _result(shown: str, structured: dict[str, Json] | None = None) -> types.CallToolResult:

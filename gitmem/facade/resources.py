@@ -44,6 +44,13 @@ def overviews(view: View) -> list[Listed]:
     ]
 
 
+def completions(view: View, argument: str, start: str) -> list[str]:
+    """What an argument of a prompt or of the template can be: names of projects, for `project`."""
+    if argument != "project":
+        return []
+    return [name for name in (*view.names("projects"), "shared") if name.startswith(start.strip().lower())]
+
+
 def read(view: View, uri: str) -> Contents:
     """The file that `gitmem://<project>/<id>` names, as it is. Raises NotFound, and BadArgument for no such URI."""
     project, _, name = uri.removeprefix(SCHEME).partition("/")

@@ -10,7 +10,7 @@ from pathlib import Path
 from mcp.client.stdio import StdioServerParameters
 
 STDIO = "import sys, json, pathlib; from gitmem.facade.stdio import serve_stdio; serve_stdio(pathlib.Path(sys.argv[1]), **json.loads(sys.argv[2]))"
-HTTP = "import sys, json, pathlib; from gitmem.facade.http import serve_http; serve_http(pathlib.Path(sys.argv[1]), port=0, **json.loads(sys.argv[2]))"
+HTTP = "import sys, json, pathlib; from gitmem.facade.http import serve_http; serve_http(pathlib.Path(sys.argv[1]), **({\"port\": 0} | json.loads(sys.argv[2])))"
 
 
 def environment() -> dict[str, str]:

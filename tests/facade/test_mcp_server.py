@@ -294,6 +294,13 @@ async def test_prompts_name_the_tools_as_this_server_does_and_need_no_arguments(
         assert park.text.endswith("Summary: half done")
 
 
+async def test_names_of_projects_are_completed(client: Client) -> None:
+    template = types.ResourceTemplateReference(uri="gitmem://{project}/{id}")
+    done = await client.complete(template, {"name": "project", "value": "sh"})
+    assert done.completion.values == ["shop", "shared"]
+    assert (await client.complete(template, {"name": "id", "value": "a"})).completion.values == []
+
+
 async def test_an_unknown_prompt_is_an_error_that_lists_the_known_ones(client: Client) -> None:
     with pytest.raises(MCPError, match="start-work, park"):
         await client.get_prompt("begin")
