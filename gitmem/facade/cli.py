@@ -68,7 +68,7 @@ class Commands(click.Group):
             with formatter.section(group.replace("_", " ").capitalize()):
                 formatter.write_dl([(command_name(verb.name), first_sentence(verb.summary)) for verb in verbs])
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = "gitmem", *rest: Any, **settings: Any) -> NoReturn:
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = "gitmem", *_: Any, **settings: Any) -> NoReturn:
         """Run a command and exit: 0 done, 1 refused, 2 used wrongly, 3 a bug of ours."""
         raise SystemExit(self._code(args, prog_name, settings))
 

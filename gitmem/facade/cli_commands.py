@@ -98,19 +98,24 @@ def import_() -> None:
 @_common
 @click.command("markdown", help="Bring in every Markdown file below DIR. Doing it again brings in what changed since.")
 @click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--as", "name", default="", help="What the folder is called, if its name changes from one import to the next.")
+@click.option("--overwrite", is_flag=True, help="Take the files also where their records were edited in the memory since.")
 @_given
-def import_markdown(given: Given, directory: Path) -> None:
+def import_markdown(given: Given, directory: Path, *, name: str, overwrite: bool) -> None:
     """Bring in every Markdown file of a folder."""
+    from gitmem.answers import plain
     from gitmem.domains import importing
 
     if not given.stated_project:
         raise click.UsageError("Say which project the documents belong to, with --project.", click.get_current_context())
     with given.office() as office, _progress("importing") as progress:
-        report = importing.import_markdown(office.memory, given.caller(), directory, given.stated_project, progress)
+        report = importing.import_markdown(
+            office.memory, given.caller(), directory, given.stated_project, progress, name=name, overwrite=overwrite
+        )
         if report.commits:
             office.index.fold()
     if given.json:
-        put_json(report.plain())
+        put_json(plain(report))
     else:
         put("\n".join(report.lines()))
 
@@ -163,7 +168,7 @@ def show(given: Given, record_id: str, as_of: str) -> None:
 
 
 @_common
-@click.command(help="List commits, newest first: short id, age, author, verb, subject. With an ID, those that touched that record.")
+@click.command(help="List commits, newest first: id, age, author, verb, subject. With an ID, those that touched that record.")
 @click.argument("record_id", metavar="[ID]", required=False)
 @click.option("-n", "limit", default=20, show_default=True, type=click.IntRange(1), help="At most this many.")
 @_given
@@ -250,7 +255,7 @@ def _in_words(condition: "Condition") -> str:
 def _progress(what: str) -> Iterator[Progress]:
     """A progress bar for people; nothing where standard error is no terminal."""
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda *_: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from gitmem.verbs import DESK_ARGUMENTS, Parameter, Verb
 _STDIN_TAKEN = "gitmem.stdin"
 
 
-class Text(click.ParamType):
+class Text(click.ParamType[Any]):
     """Text; `-` stands for standard input, `@FILE` for a file's content, `@@` for an `@` at the beginning."""
 
     name = "text"
@@ -37,7 +38,8 @@ class Text(click.ParamType):
             if ctx.meta.get(_STDIN_TAKEN):
                 self.fail("standard input is taken by another argument already; only one can be '-'.", param, ctx)
             ctx.meta[_STDIN_TAKEN] = True
-        return click.get_binary_stream("stdin").read()
+        data: bytes = sys.stdin.buffer.read()
+        return data
 
     def _file(self, name: str, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
         try:
@@ -67,7 +69,7 @@ class JsonText(Text):
             self.fail(f"{text[:60]!r} is not JSON: {error}.", param, ctx)
 
 
-_TYPES: dict[str, click.ParamType] = {"string": Text(), "integer": click.INT, "number": click.FLOAT}
+_TYPES: dict[str, click.ParamType[Any]] = {"string": Text(), "integer": click.INT, "number": click.FLOAT}
 
 
 def command_for(verb: Verb) -> click.Command:
@@ -111,7 +113,7 @@ def _is_list(schema: dict[str, Json]) -> bool:
     return schema.get("type") == "array"
 
 
-def _type_of(schema: dict[str, Json]) -> click.ParamType:
+def _type_of(schema: dict[str, Json]) -> click.ParamType[Any]:
     if _is_list(schema):
         return _type_of(schema["items"])
     if "enum" in schema:

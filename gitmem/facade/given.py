@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import logging
-
     from gitmem.facade.calls import Claims, Office
     from gitmem.memory.caller import Caller
     from gitmem.memory.memory import Memory

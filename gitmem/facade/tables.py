@@ -135,7 +135,9 @@ def _is_fact(value: Json) -> bool:
 
 
 def _is_document(name: str, value: Json) -> bool:
-    return isinstance(value, str) and ("\n" in value or (name in RECORDED and len(value) > SHORT) or name in ("content", "snippet"))
+    if not isinstance(value, str):
+        return False
+    return "\n" in value or name in ("content", "snippet") or (name in RECORDED and len(value) > SHORT)
 
 
 def _is_nested(value: Json) -> bool:
