@@ -2,13 +2,21 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import gitmem.domains.all  # noqa: F401  declares kinds and verbs
+from gitmem import verbs
+from gitmem.answers import structured
+from gitmem.desk import Desk
+from gitmem.errors import GitmemError
+from gitmem.founding import found
 from gitmem.git.repository import Repository
+from gitmem.index.search import Index
+from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
 
 
@@ -41,3 +49,40 @@ def git(folder: Path, *arguments: str, check: bool = True) -> str:
     if check and done.returncode:
         raise AssertionError(f"git {' '.join(arguments)}: {done.stderr}")
     return done.stdout + done.stderr
+
+
+class Team:
+    """A memory with an index, and a way to call verbs as anybody."""
+
+    def __init__(self, path: Path) -> None:
+        self.memory, _ = found(path)
+        self.index = Index(self.memory)
+
+    def call(
+        self, called: str, *, agent: str = "ann", project: str = "web", session: str = "",
+        arguments: Mapping[str, object] | None = None, **more: object,
+    ) -> Any:
+        """The answer of a verb as a plain value; `arguments` are for those that are called like ours."""
+        desk = Desk(self.memory, self.index, Caller(agent, "declared", session), project=project, verb=called)
+        return structured(verbs.call(desk, verbs.find(called), {**(arguments or {}), **more}))
+
+    def refusal(self, called: str, **arguments: Any) -> GitmemError:
+        """The error with which a verb refuses; it must have changed nothing and say what helps."""
+        before = self.memory.repository.refs.list("refs/")
+        with pytest.raises(GitmemError) as refused:
+            self.call(called, **arguments)
+        assert self.memory.repository.refs.list("refs/") == before
+        assert refused.value.fix
+        return refused.value
+
+    def close(self) -> None:
+        self.index.close()
+        self.memory.close()
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Iterator[Team]:
+    made = Team(tmp_path / "team.git")
+    made.call("project", action="create", name="web", description="The web shop.")
+    yield made
+    made.close()

@@ -89,6 +89,7 @@ def brief(desk: Desk, sections: tuple[str, ...] = (), task_description: str = ""
     mine = [each for each in live_sessions(desk) if each.id == desk.caller.session or each.agent == desk.agent]
     desk.task = task_description or (mine[0].task if mine else "")
     session_id = desk.caller.session or (mine[0].id if mine else "")
+    desk.caller = replace(desk.caller, session=session_id)
     return Briefing(session_id, desk.agent, desk.project, assemble(desk, _budget(budget_tokens), sections), desk.view().commit)
 
 

@@ -163,7 +163,7 @@ def count_live(memory: Memory) -> int:
     """How many sessions are live in all projects."""
     refs = memory.repository.refs.list(f"refs/gitmem/{FAMILY}/")
     objects = memory.repository.objects
-    return sum(len(objects.tree(objects.commit(oid).tree).entries) for oid in refs.values() if objects.commit(oid).parents)
+    return sum(len(objects.tree(objects.commit(oid).tree).entries) for oid in refs.values())
 
 
 def begin(

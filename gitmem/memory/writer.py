@@ -212,6 +212,8 @@ def graft(objects: Objects, tree_oid: str, edits: Mapping[str, NewObject | None]
     """A tree with files set or removed: its id, and the objects that are new. Folders that get empty go."""
     new: list[NewObject] = [blob for blob in edits.values() if blob is not None]
     oid = _graft(objects, tree_oid, {tuple(path.split("/")): blob for path, blob in edits.items()}, new)
+    if oid is None:
+        new.append(new_object("tree", b""))  # git wants even the empty tree to be there
     return oid or NO_TREE, new
 
 

@@ -169,13 +169,19 @@ def blame(desk: Desk, id: str) -> Blame:  # noqa: A002  the argument's public na
     """
     view = desk.view()
     path = find_path(view, id, scope=desk.scope if desk.project_or_none else None)
-    lines = blame_lines(desk.memory.repository, view.commit, path)
+    lines = list(blame_lines(desk.memory.repository, view.commit, path))
     parts = []
-    for commit, group in groupby(lines, key=lambda each: each[0]):
+    for commit, group in groupby(lines[_body_starts(lines) :], key=lambda each: each[0]):
         text = "\n".join(line for _, line in group)
         session = commit.trailers.get("Gitmem-Session", "")
         parts.append(BlamedLines(commit.author.name, session, age_in_words(commit.time), commit.oid, text))
     return Blame(_stem(path), path, tuple(parts))
+
+
+def _body_starts(lines: list[tuple[Commit, str]]) -> int:
+    # the front matter is gitmem's to write; who wrote the text is the question
+    fences = [number for number, (_, line) in enumerate(lines) if line == "---"]
+    return fences[1] + 2 if len(fences) > 1 and fences[0] == 0 else 0
 
 
 @verb(aliases={"from": "from_version", "to": "to_version"})

@@ -388,7 +388,7 @@ def _target(desk: Desk, view: View, source: Knowledge, target: str) -> Knowledge
 def list_projects(desk: Desk) -> ProjectList:
     """List all projects of this memory, and how many records each has."""
     view = desk.view()
-    counts = desk.index.count(view=view, by="scope")
+    counts = desk.index.count(view=view, by="scope", where={"kind": ["knowledge"]})
     projects = []
     for name in desk.projects():
         record = view.record(project_path(name))

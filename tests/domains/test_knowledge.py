@@ -1,0 +1,238 @@
+"""What agents can do with knowledge, as they see it."""
+
+from datetime import timedelta
+
+import pytest
+
+from gitmem.domains.knowledge.changing import replace_section
+from gitmem.domains.knowledge.record import Knowledge
+from gitmem.memory.caller import Caller
+from gitmem.names import now
+from tests.conftest import Team, git
+
+
+def learn(team: Team, topic: str = "Retries back off", content: str = "With jitter, or all clients come back at once.", **more: object) -> str:
+    return str(team.call("record_learning", topic=topic, content=content, **more)["id"])
+
+
+def test_what_one_agent_recorded_another_finds_at_once(team: Team):
+    learn(team)
+    hit = team.call("query", query="why does everybody reconnect at the same moment? jitter", agent="bob")["results"][0]
+    assert (hit["title"], hit["author"], hit["type"], hit["warnings"]) == ("Retries back off", "ann", "learning", [])
+
+
+def test_the_same_text_again_is_refused_with_the_id_of_the_first(team: Team):
+    first = learn(team)
+    refused = team.refusal("record_learning", topic="retries  BACK off", content="with jitter, or all clients come back at once.")
+    assert first in refused.message
+    assert first in refused.fix
+
+
+def test_the_same_text_is_recorded_twice_if_forced(team: Team):
+    first = learn(team)
+    again = team.call("store", title="Retries back off", content="With jitter, or all clients come back at once.", force=True)
+    assert again["id"] != first
+
+
+def test_nearly_the_same_text_is_recorded_and_the_first_is_named(team: Team):
+    first = learn(team)
+    again = team.call("record_learning", topic="Retries back off", content="With jitter, or all the clients come back at once!")
+    assert [each["id"] for each in again["similar"]] == [first]
+
+
+def test_a_record_that_supersedes_marks_the_old_one_in_the_same_commit(team: Team):
+    old = learn(team)
+    new = team.call("store", title="Retries stop after five", content="Then the circuit opens.", supersedes=old)
+    assert new["superseded"] == old
+    read = team.call("get_by_id", id=old)
+    assert (read["status"], read["superseded_by"]) == ("superseded", new["id"])
+    assert f"superseded by {new['id']}" in read["warnings"]
+    assert read["commit"] == new["commit"]
+
+
+def test_types_expire_after_their_own_time_unless_told_otherwise(team: Team):
+    def expires(**arguments: object) -> object:
+        made = team.call("store", title=f"x {arguments}", content=f"{arguments}", **arguments)
+        return team.call("get_by_id", id=made["id"]).get("expires")
+
+    assert expires(memory_type="architecture") is None
+    assert str(expires(memory_type="handoff")).startswith(f"{(now() + timedelta(days=28)):%Y-%m-%d}")
+    assert expires(memory_type="learning", expires_in_days=0) is None
+    assert str(expires(memory_type="adr", expires_in_days=3)).startswith(f"{(now() + timedelta(days=3)):%Y-%m-%d}")
+
+
+def test_an_old_and_an_expired_record_carry_a_warning(team: Team):
+    record = Knowledge(
+        scope="projects/web", id="old-3fa2b81c", title="Old advice", content="Use the proxy.",
+        created=now() - timedelta(days=200), expires=now() - timedelta(days=20),
+    )  # fmt: skip
+    change = team.memory.transaction(team.memory.view(), Caller("ann"), "old")
+    change.time = now() - timedelta(days=200)
+    change.put(record)
+    change.land()
+    warnings = team.call("query", query="proxy advice")["results"][0]["warnings"]
+    assert warnings == ["expired 20 days ago", "last changed 200 days ago; check it before you rely on it"]
+
+
+def test_edits_append_prepend_replace_a_section_and_replace_text(team: Team):
+    made = learn(team, content="# Why\n\nLoad.\n\n## Detail\n\nold\n\n# Fix\n\nJitter.")
+    team.call("edit", id=made, operation="append", text="End.")
+    team.call("edit", id=made, operation="prepend", text="Start.")
+    team.call("edit", id=made, operation="replace_section", section="detail", text="new")
+    team.call("edit", id=made, operation="find_replace", find="Jitter", text="Full jitter")
+    assert team.call("get_by_id", id=made)["content"] == "Start.\n\n# Why\n\nLoad.\n\n## Detail\n\nnew\n\n# Fix\n\nFull jitter.\n\nEnd."
+
+
+def test_a_heading_in_a_code_block_is_not_a_section():
+    text = "# One\n\n```\n# Two\n```\n\n# Two\n\nreal"
+    assert replace_section(text, "Two", "changed") == "# One\n\n```\n# Two\n```\n\n# Two\n\nchanged"
+
+
+def test_an_edit_from_an_old_version_is_refused_with_the_current_one(team: Team):
+    made = team.call("record_learning", topic="Retries", content="One.")
+    changed = team.call("edit", id=made["id"], operation="append", text="Two.", if_version=made["version"], agent="bob")
+    refused = team.refusal("edit", id=made["id"], operation="append", text="Three.", if_version=made["version"])
+    assert changed["version"][:12] in refused.message
+
+
+def test_find_replace_counts_before_it_changes(team: Team):
+    made = learn(team, content="a a a")
+    assert "3 times, not 1" in team.refusal("edit", id=made, operation="find_replace", find="a", text="b").message
+    team.call("edit", id=made, operation="find_replace", find="a", text="b", expected_count=3)
+    assert team.call("get_by_id", id=made)["content"] == "b b b"
+
+
+def test_set_fields_takes_known_fields_only_and_checks_them(team: Team):
+    made = learn(team)
+    team.call("edit", id=made, operation="set_fields", fields={"tags": ["net"], "title": "Back off"})
+    read = team.call("get_by_id", id=made)
+    assert (read["title"], read["tags"]) == ("Back off", ["net"])
+    assert "'author' cannot be set" in team.refusal("edit", id=made, operation="set_fields", fields={"author": "bob"}).message
+    assert "title" in team.refusal("edit", id=made, operation="set_fields", fields={"title": "x" * 300}).message
+
+
+def test_archiving_by_tag_and_restoring_gives_each_its_status_back(team: Team):
+    one, two, three = (learn(team, topic=f"Topic {n}", content=f"Content {n}", tags=["v1"]) for n in range(3))
+    team.call("change_status", id=two, new_status="deprecated", reason="old")
+    archived = team.call("archive_by_tag", tag="v1")
+    assert archived["count"] == 3
+    assert team.call("query", query="topic content")["results"] == []
+    assert team.call("query", query="topic content", statuses=["archived"])["total"] == 3
+    restored = team.call("restore_by_tag", tag="v1")
+    assert restored["count"] == 3
+    assert [team.call("get_by_id", id=each)["status"] for each in (one, two, three)] == ["active", "deprecated", "active"]
+    assert git(team.memory.path, "rev-list", "--count", f"{archived['commit']}..main").strip() == "1"
+
+
+def test_a_deleted_record_is_gone_from_search_stays_in_history_and_comes_back(team: Team):
+    made = learn(team)
+    team.call("delete", id=made, reason="wrong")
+    assert team.call("query", query="jitter")["results"] == []
+    versions = team.call("history", id=made)["versions"]
+    assert [each["verb"] for each in versions] == ["delete", "record_learning"]
+    team.call("revert", id=made, version=versions[1]["version"])
+    assert team.call("query", query="jitter")["results"][0]["id"] == made
+
+
+def test_only_its_author_or_an_admin_deletes_a_record(team: Team):
+    made = learn(team, agent="bob")
+    assert "recorded by bob" in team.refusal("delete", id=made, reason="x", agent="eve").message
+    team.call("delete", id=made, reason="x", agent="ann")  # ann made the project, so she is its admin
+
+
+def test_history_blame_and_diff_tell_who_changed_what(team: Team):
+    made = learn(team, content="One.\n\nTwo.")
+    team.call("edit", id=made, operation="find_replace", find="Two.", text="Second.", agent="bob", session="web_bob_12345678")
+    history = team.call("history", id=made)
+    assert [(each["author"], each["verb"]) for each in history["versions"]] == [("bob", "edit"), ("ann", "record_learning")]
+    parts = team.call("blame", id=made)["parts"]
+    assert ("bob", "web_bob_12345678", "Second.") in [(p["author"], p["session"], p["text"].strip()) for p in parts]
+    assert not any("title:" in p["text"] for p in parts)
+    assert team.call("diff", id=made)["diff"].splitlines()[-2:] == ["-Two.", "+Second."]
+
+
+def test_recent_changes_are_those_of_the_project_and_of_one_agent_if_asked(team: Team):
+    team.call("project", action="create", name="other", project="")
+    learn(team)
+    learn(team, topic="Elsewhere", content="x", project="other")
+    learn(team, topic="Mine", content="y", agent="bob")
+    assert [each["subject"] for each in team.call("recent_changes")["changes"]] == ["learning: Mine", "learning: Retries back off", "create project web"]
+    assert [each["author"] for each in team.call("recent_changes", arguments={"agent": "bob"})["changes"]] == ["bob"]
+
+
+def test_a_commit_is_reverted_as_one_new_commit_unless_it_was_built_upon(team: Team):
+    made = team.call("record_learning", topic="Retries", content="One.")
+    edit = team.call("edit", id=made["id"], operation="append", text="Two.")
+    assert "changed again later" in team.refusal("revert", commit=made["commit"]).message
+    team.call("revert", commit=edit["commit"][:10])
+    assert team.call("get_by_id", id=made["id"])["content"] == "One."
+    team.call("revert", commit=team.call("recent_changes")["commit"])
+    assert team.call("get_by_id", id=made["id"])["content"] == "One.\n\nTwo."
+
+
+def test_all_that_an_agent_did_since_a_time_is_reverted_by_an_admin(team: Team):
+    kept = learn(team)
+    team.call("edit", id=kept, operation="append", text="Nonsense.", agent="eve")
+    learn(team, topic="More nonsense", content="z", agent="eve")
+    assert "no admin" in team.refusal("revert", agent="bob", arguments={"agent": "eve", "since": "1h"}).message
+    undone = team.call("revert", arguments={"agent": "eve", "since": "1h"})
+    assert len(undone["removed"]) == 1
+    assert team.call("get_by_id", id=kept)["content"] == "With jitter, or all clients come back at once."
+
+
+@pytest.mark.parametrize("part", [4, 8])
+def test_an_id_may_be_shortened_to_the_start_of_its_digits(team: Team, part: int):
+    made = learn(team)
+    assert team.call("get_by_id", id=made.rpartition("-")[2][:part])["id"] == made
+
+
+def test_links_wikilinks_and_backlinks_are_followed_in_both_directions(team: Team):
+    target = learn(team)
+    source = team.call("store", title="Client design", content=f"See [[{target}]] and [[Retries back off]].", links=[{"rel": "uses", "to": target}])["id"]
+    far = team.call("store", title="Overview", content=f"Starts at [[{source}]].")["id"]
+    assert [(each["id"], each["rel"]) for each in team.call("get_by_id", id=target)["backlinks"]] == [(source, "uses")]
+    found = team.call("related", id=target, depth=2)["related"]
+    assert [(each["id"], each["direction"], each["distance"]) for each in found] == [(source, "from", 1), (far, "from", 2)]
+    assert [each["id"] for each in team.call("related", id=source)["related"]] == [target, far]
+
+
+def test_filters_paging_and_an_empty_answer_say_what_was_searched(team: Team):
+    for number in range(7):
+        learn(team, topic=f"Cache finding {number}", content=f"cache {number}", tags=["cache", "even" if number % 2 == 0 else "odd"])
+    team.call("store", title="Cache page", content="cache", memory_type="architecture", scope="shared")
+    first = team.call("query", query="cache", limit=3)
+    rest = team.call("query", query="cache", limit=10, cursor=first["cursor"])
+    assert first["total"] == 8
+    assert len({each["id"] for each in first["results"] + rest["results"]}) == 8
+    assert team.call("query", query="cache", tags=["cache", "odd"], limit=10)["total"] == 3
+    assert team.call("query", query="cache", memory_types=["architecture"])["total"] == 1
+    assert team.call("query", query="cache", include_shared=False)["total"] == 7
+    nothing = team.call("query", query="xylophone", author="bob")
+    assert nothing["results"] == []
+    assert "web and shared" in nothing["searched"]
+    assert "author bob" in nothing["searched"]
+
+
+def test_the_past_is_searched_and_read_as_it_was(team: Team):
+    made = team.call("record_learning", topic="Port", content="The port is eighty.")
+    team.call("edit", id=made["id"], operation="find_replace", find="eighty", text="ninety")
+    assert team.call("query", query="eighty")["results"] == [] or "ninety" in team.call("query", query="port")["results"][0]["snippet"]
+    past = team.call("query", query="eighty", as_of=made["commit"])
+    assert past["results"][0]["snippet"] == "The port is eighty."
+    assert past["commit"] == made["commit"]
+    assert "eighty" in team.call("get_by_id", id=made["id"], as_of=made["commit"][:12])["content"]
+
+
+def test_explain_says_which_fields_and_terms_made_the_rank(team: Team):
+    learn(team)
+    hit = team.call("query", query="jitter retries", explain=True)["results"][0]
+    assert any("jitter" in reason for reason in hit["explain"])
+
+
+def test_all_projects_are_searched_together_and_counted(team: Team):
+    team.call("project", action="create", name="api", project="")
+    learn(team)
+    learn(team, topic="API retries", content="jitter too", project="api")
+    assert {each["project"] for each in team.call("search_global", query="jitter", project="")["results"]} == {"web", "api"}
+    counts = {each["name"]: each["records"] for each in team.call("list_projects", project="")["projects"]}
+    assert counts == {"web": 1, "api": 1}

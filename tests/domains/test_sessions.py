@@ -1,0 +1,89 @@
+"""Sessions and the briefing."""
+
+from gitmem.domains import sessions
+from gitmem.memory.memory import Memory
+from tests.conftest import Team, git
+
+
+def lines_of(briefing: dict, name: str) -> list[str]:
+    return next((each["lines"] for each in briefing["sections"] if each["name"] == name), [])
+
+
+def test_a_session_is_briefed_on_handoff_knowledge_others_and_changes(team: Team):
+    first = team.call("start_session", task_description="checkout retries", agent="bob")
+    team.call("record_learning", topic="Retries back off", content="With jitter.", agent="bob", session=first["session_id"])
+    team.call("end_session", agent="bob", session=first["session_id"], summary="Half done.", handoff_notes="Next: the queue.\nTrap: the clock.")
+    team.call("start_session", task_description="the queue", agent="cy")
+    briefing = team.call("start_session", task_description="finish the retries of the checkout")
+    assert briefing["session_id"].startswith("web_ann_")
+    assert lines_of(briefing, "handoff")[1:] == ["> Next: the queue.", "> Trap: the clock."]
+    assert "Half done." in lines_of(briefing, "handoff")[0]
+    assert lines_of(briefing, "knowledge")[0].startswith("Retries back off [learning ")
+    assert [line.split(" (")[0] for line in lines_of(briefing, "active")] == ["cy: the queue"]
+    assert any("learning: Retries back off" in line for line in lines_of(briefing, "changes"))
+    assert any("end_session" in line for line in lines_of(briefing, "protocol"))
+
+
+def test_a_briefing_keeps_its_budget_and_counts_what_it_left_out(team: Team):
+    for number in range(30):
+        team.call("record_learning", topic=f"Cache finding number {number}", content=f"cache {number} " * 30)
+    briefing = team.call("start_session", task_description="cache", budget_tokens=300)
+    length = sum(len(line) for each in briefing["sections"] for line in each["lines"])
+    assert length <= 300 * 4
+    knowledge = next(each for each in briefing["sections"] if each["name"] == "knowledge")
+    assert knowledge["left_out"] > 0
+    assert "query" in knowledge["more"]
+
+
+def test_a_live_session_is_known_to_another_process_and_after_a_restart(team: Team):
+    started = team.call("start_session", task_description="x")
+    reopened = Memory(team.memory.path)
+    assert sessions.resolve(reopened, started["session_id"]) == ("ann", "web")
+    assert sessions.count_live(reopened) == 1
+    reopened.close()
+
+
+def test_ending_a_session_again_does_only_what_was_left(team: Team):
+    session = team.call("start_session")["session_id"]
+    first = team.call("end_session", session=session, summary="done", handoff_notes="notes")
+    assert sessions.count_live(team.memory) == 0
+    refused = team.refusal("end_session", session=session, summary="done")
+    assert "has ended" in refused.message
+    # the crash between the two commits: the handoff is written, the session is still live
+    live = "refs/gitmem/sessions/web"
+    git(team.memory.path, "update-ref", live, f"{live}~1")
+    again = team.call("end_session", session=session, summary="something else")
+    assert again["path"] == first["path"]
+    assert sessions.count_live(team.memory) == 0
+    assert team.call("get_session", id=session)["summary"] == "done"
+
+
+def test_sessions_are_listed_and_read_live_and_ended(team: Team):
+    one = team.call("start_session", task_description="one")["session_id"]
+    team.call("end_session", session=one, summary="s", handoff_notes="h", files_modified=["src/a.py"], learnings=["l"])
+    two = team.call("start_session", task_description="two", agent="bob")["session_id"]
+    listed = team.call("list_sessions")
+    assert [(each["id"], each["status"]) for each in listed["sessions"]] == [(two, "active"), (one, "ended")]
+    assert team.call("list_sessions", arguments={"agent": "bob"})["total"] == 1
+    read = team.call("get_session", id=one)
+    assert (read["handoff_notes"], read["files_modified"], read["learnings"]) == ("h", ["src/a.py"], ["l"])
+    assert team.call("get_session", id=two)["task"] == "two"
+    assert two in team.refusal("get_session", id=two[:-1]).fix
+
+
+def test_a_session_of_an_unknown_project_is_refused_with_near_names(team: Team):
+    refused = team.refusal("start_session", project="wep")
+    assert "Did you mean web?" in refused.fix
+
+
+def test_another_name_than_ones_own_is_refused(team: Team):
+    assert "known as ann" in team.refusal("start_session", arguments={"agent": "bob"}).message
+
+
+def test_the_briefing_is_read_again_whole_or_in_part(team: Team):
+    session = team.call("start_session", task_description="cache")["session_id"]
+    again = team.call("brief", session=session)
+    assert again["session_id"] == session
+    assert lines_of(again, "active") == []
+    assert [each["name"] for each in team.call("brief", sections=["protocol"])["sections"]] == ["protocol"]
+    assert "protocol" in team.refusal("brief", sections=["protocl"]).fix

@@ -1,0 +1,166 @@
+"""What holds for every verb, kind and error, walked through the registries."""
+
+import inspect
+import json
+from dataclasses import fields
+from typing import Any
+
+import jsonschema
+import pytest
+
+import gitmem.domains.all  # noqa: F401
+from gitmem import errors, verbs
+from gitmem.answers import schema_of
+from gitmem.domains.knowledge.record import Knowledge
+from gitmem.errors import BadArgument, GitmemError
+from gitmem.records.kind import KINDS, Record
+from gitmem.verbs import SECTIONS, VERBS, Verb
+from tests.conftest import Team, git
+
+ALL_VERBS = [pytest.param(verb, id=name) for name, verb in VERBS.items()]
+
+# How each verb is called to do something, on a memory that `prepared` made. `ID` is a record of the caller's.
+CALLS: dict[str, dict[str, Any]] = {
+    "project": {"action": "create", "name": "other", "project": ""},
+    "record_learning": {"topic": "Cache keys", "content": "They hold the tenant."},
+    "store": {"title": "Cache design", "content": "Two levels.", "memory_type": "architecture"},
+    "query": {"query": "retries"},
+    "search_global": {"query": "retries", "project": ""},
+    "get_by_id": {"id": "ID"},
+    "related": {"id": "ID"},
+    "list_projects": {"project": ""},
+    "edit": {"id": "ID", "operation": "append", "text": "More."},
+    "change_status": {"id": "ID", "new_status": "deprecated"},
+    "archive_by_tag": {"tag": "network"},
+    "restore_by_tag": {"tag": "old"},
+    "delete": {"id": "ID", "reason": "wrong"},
+    "history": {"id": "ID"},
+    "blame": {"id": "ID"},
+    "diff": {"id": "ID"},
+    "recent_changes": {},
+    "revert": {"commit": "COMMIT"},
+    "start_session": {"task_description": "retries"},
+    "brief": {},
+    "end_session": {"summary": "done", "handoff_notes": "go on"},
+    "list_sessions": {},
+    "get_session": {"id": "SESSION"},
+}
+# end_session lands one commit on main, and one that takes the live session off its own ref.
+REFS_MOVED = {"end_session": 2}
+
+
+@pytest.fixture
+def prepared(team: Team) -> dict[str, str]:
+    record = team.call("record_learning", topic="Retries back off", content="With jitter.", tags=["network"])
+    old = team.call("record_learning", topic="Old news", content="Gone.", tags=["old"])
+    team.call("change_status", id=old["id"], new_status="archived")
+    session = team.call("start_session", task_description="network")
+    return {"ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"]}
+
+
+def arguments_of(verb: Verb, prepared: dict[str, str]) -> dict[str, Any]:
+    return {name: prepared.get(value, value) if isinstance(value, str) else value for name, value in CALLS[verb.name].items()}
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_a_verb_says_what_it_is_for_in_at_most_three_sentences(verb: Verb):
+    assert verb.summary
+    assert verb.summary.rstrip(".").count(". ") <= 2
+    assert len(verb.summary) <= 300
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_a_verb_describes_every_argument(verb: Verb):
+    undescribed = [p.name for p in verb.parameters.values() if not p.description.strip()]
+    assert not undescribed
+    documented = set(verbs._described(verb.function))
+    assert documented <= set(inspect.signature(verb.function).parameters)
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_a_verb_never_takes_its_author_from_an_argument(verb: Verb):
+    forbidden = {"author", "owner", "claude_instance"} if verb.writes else set()
+    assert not forbidden & set(verb.parameters)
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_the_schemas_of_a_verb_are_plain_json(verb: Verb):
+    json.dumps(verb.schema)
+    assert schema_of(verb)["type"] == "object"
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_an_unknown_argument_is_refused(verb: Verb):
+    with pytest.raises(BadArgument, match="'no_such_thing' is not an argument"):
+        verb.bind({"no_such_thing": 1})
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_a_read_moves_no_ref_and_a_write_makes_one_commit_with_its_name(verb: Verb, team: Team, prepared: dict[str, str]):
+    before = team.memory.repository.refs.list("refs/")
+    answer = team.call(verb.name, **arguments_of(verb, prepared))
+    after = team.memory.repository.refs.list("refs/")
+    moved = [name for name in after if after[name] != before.get(name)]
+    if not verb.writes:
+        assert moved == []
+        return
+    assert len(moved) == REFS_MOVED.get(verb.name, 1)
+    for name in moved:
+        span = f"{before[name]}..{after[name]}" if name in before else after[name]
+        said = git(team.memory.path, "log", "--format=%an|%(trailers:key=Gitmem-Verb,valueonly)", span).split()
+        assert said == [f"ann|{verb.name}"]
+    if verb.name != "start_session":  # its `commit` is the state of main that the briefing reflects
+        assert answer["commit"] in after.values()
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_an_answer_fits_the_schema_that_was_promised(verb: Verb, team: Team, prepared: dict[str, str]):
+
+    answer = team.call(verb.name, **arguments_of(verb, prepared))
+    jsonschema.validate(answer, schema_of(verb))
+
+
+def test_every_verb_has_a_call_in_this_contract():
+    assert set(CALLS) == set(VERBS)
+
+
+@pytest.mark.parametrize("kind", [pytest.param(each, id=name) for name, each in KINDS.items()])
+def test_a_kind_describes_itself_and_every_field(kind: Any):
+    assert kind.record.__doc__
+    assert all(f.description for f in kind.fields)
+    assert {f.name for f in fields(Record)} & {f.name for f in kind.fields} == set()
+
+
+def test_no_two_kinds_claim_one_path():
+    paths = ["gitmem.yaml", "projects/p/project.yaml", "projects/p/knowledge/learning/3f/x-3fa2b81c.md", "projects/p/sessions/2026-01/s.md"]
+    for path in paths:
+        assert len([k for k in KINDS.values() if k.record.ref == "main" and k.match(path) is not None]) == 1
+
+
+@pytest.mark.parametrize("name", list(SECTIONS))
+def test_a_section_says_what_it_is_and_what_reads_the_rest(name: str):
+    section = SECTIONS[name]
+    assert section.lines.__doc__
+    assert section.more
+    assert 0 < section.share <= 1
+
+
+def subclasses(cls: type[GitmemError]) -> set[type[GitmemError]]:
+    return {cls}.union(*(subclasses(each) for each in cls.__subclasses__()))
+
+
+@pytest.mark.parametrize("error", sorted(subclasses(GitmemError), key=lambda e: e.__name__), ids=lambda e: e.__name__)
+def test_an_error_has_a_docstring_and_a_fix_that_destroys_nothing(error: type[GitmemError]):
+    assert error.__doc__
+    source = inspect.getsource(error)
+    assert not any(word in source for word in ("rm -rf", "reset --hard", "push --force", "push -f"))
+
+
+def test_the_nearest_words_are_suggested():
+    assert errors.closest("quer", list(VERBS)) == ["query"]
+
+
+def test_knowledge_keeps_its_place_in_the_layout(team: Team):
+    answer = team.call("record_learning", topic="Retries back off", content="x")
+    path = f"projects/web/knowledge/learning/{answer['id'][-8:-6]}/{answer['id']}.md"
+    assert isinstance(team.memory.view().record(path), Knowledge)
