@@ -17,9 +17,10 @@ from gitmem.index.question import TIE, Clause, Leaf, clauses_of, idf
 from gitmem.index.schema import schema
 from gitmem.index.store import OWN_KEY, reading
 
-_COUNTED = 200  # hits that are looked at one by one to count records exactly
+_COUNTED = 100  # hits that are looked at one by one to count records exactly
 _MASKS_IN_QUERY = 500
 _NEAR_MAX = 5
+_ALIKE_MAX = 5000
 
 Where = Mapping[str, Collection[str]]
 
@@ -70,15 +71,15 @@ class Terms:
         return list(dict.fromkeys([*here, *self._overlay.beginning(field_name, prefix, limit)]))[:limit]
 
     def near(self, term: str) -> list[str]:
-        """Terms of titles and texts with the same first letters that differ by one slip."""
-        if len(term) < 4:
+        """Terms of texts that differ by one slip of the pen."""
+        if len(term) < 5:
             return []
-        found = [
-            other
-            for name in ("title", "text", "code")
-            for other in self.beginning(name, term[:2], 5000)
-            if abs(len(other) - len(term)) <= 1 and is_one_slip(term, other)
-        ]
+        # one slip leaves one half as it is; the first two letters are taken to be right
+        middle = len(term) // 2
+        first, second = term[:middle], term[middle:]
+        others = self.beginning("text", first, _ALIKE_MAX)
+        others += [other for other in self.beginning("text", term[:2], _ALIKE_MAX) if other.endswith(second)]
+        found = [other for other in others if abs(len(other) - len(term)) <= 1 and is_one_slip(term, other)]
         return sorted(dict.fromkeys(found), key=lambda other: -self.frequency("text", other))[:_NEAR_MAX]
 
 

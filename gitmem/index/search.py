@@ -39,7 +39,7 @@ class Hit:
 class Found:
     """The answer to a search.
 
-    `total` is how many records match in all, exact up to about two hundred and an estimate above. `commit`
+    `total` is how many records match in all, exact up to about a hundred and an estimate above. `commit`
     is the commit that the answer reflects, `searched` how many records the filters let through. While
     `rebuilding`, the index is incomplete and so is the answer.
     """

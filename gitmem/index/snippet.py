@@ -1,21 +1,19 @@
 """Snippets: the words around a match."""
 
 import re
+import unicodedata
 from collections.abc import Collection
-
-from gitmem.index.analysis import for_index, humps, normalised, terms, whole
 
 SNIPPET_MAX = 280
 _LEAD = 60
-_TOKEN = re.compile(r"\w+")
+_NEARBY = 40
 
 
 def snippet(text: str, wanted: Collection[str]) -> str:
     """The stretch of a text that has the most of the wanted terms, on one line."""
     if len(text) <= SNIPPET_MAX:
         return _one_line(text)
-    matches = [(found.start(), term) for found in _TOKEN.finditer(text) for term in _terms_of(found[0]) if term in wanted]
-    start = _best_start(matches)
+    start = _best_start([(found.start(), found[0]) for found in _pattern(wanted).finditer(_folded(text))])
     start = (text.find(" ", start - _LEAD, start) + 1 or start) if start > _LEAD else 0
     end = start + SNIPPET_MAX
     if end < len(text):
@@ -27,11 +25,20 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _terms_of(word: str) -> set[str]:
-    found = {*terms(for_index(word)), *terms(whole(normalised(word)))}
-    if not word.islower():
-        found.update(term for part in humps(word) for term in terms(part))
-    return found
+def _folded(text: str) -> str:
+    """Lower case without accents, letter for letter."""
+    if not text.isascii():
+        text = "".join(unicodedata.normalize("NFKD", letter)[0] for letter in text)
+    # a few capitals become two letters in lower case, which would shift all that follow
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else text
+
+
+def _pattern(wanted: Collection[str]) -> "re.Pattern[str]":
+    # A stem differs from its words at the end (happy, happi): without its last letter it begins them all.
+    # Inside a word it may be what capitals set apart, which is as good a place to show.
+    beginnings = {term[:-1] if len(term) > 3 else term for term in wanted}
+    return re.compile("|".join(map(re.escape, sorted(beginnings, key=len, reverse=True))) or r"\b\B")
 
 
 def _best_start(matches: list[tuple[int, str]]) -> int:
@@ -39,7 +46,7 @@ def _best_start(matches: list[tuple[int, str]]) -> int:
     best, most = 0, 0
     for position, (start, _) in enumerate(matches):
         reach = start + SNIPPET_MAX - _LEAD
-        count = len({term for at, term in matches[position : position + 40] if at < reach})
+        count = len({term for at, term in matches[position : position + _NEARBY] if at < reach})
         if count > most:
             best, most = start, count
     return best
