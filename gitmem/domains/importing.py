@@ -250,7 +250,7 @@ class _Import:
 
     def _link_one(self, draft: _Draft, targets: list[str], first: str, following: str) -> None:
         others = [link for link in draft.record.links if link.rel not in _RELATIONS]
-        links = [*others, *([Link(rel=PART_OF, to=first)] if first else []), *([Link(rel=NEXT, to=following)] if following else [])]
+        links = others + [Link(rel=rel, to=to) for rel, to in ((PART_OF, first), (NEXT, following)) if to]
         room = LINKS_MAX - len(links)
         if len(targets) > room:
             what = f"has {len(targets)} links to other files; the first {room} are kept as links"
@@ -272,7 +272,7 @@ class _Import:
                 what = f"{draft.record.id}, last by {change.author}"
                 self._told.edited.append(Notice(draft.document.source, what))
             else:
-                what = f"changed, and so did {draft.record.id} in the memory, by {change.author}; bring one in line with the other"
+                what = f"changed, and so did {draft.record.id} in the memory, by {change.author}; bring them in line"
                 self._told.left_out.append(Notice(draft.document.source, what))
 
     def _is_import(self, commit: str) -> bool:

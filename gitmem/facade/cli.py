@@ -32,11 +32,11 @@ SPECIAL: dict[str, tuple[str, str]] = {
 class Commands(click.Group):
     """All commands, looked up when they are asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """The special commands, then one for each verb."""
         return [*SPECIAL, *(command_name(verb) for verb in _verbs())]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
         """The command of that name."""
         if cmd_name in SPECIAL:
             module, _, attribute = SPECIAL[cmd_name][0].partition(":")
@@ -57,7 +57,7 @@ class Commands(click.Group):
             raise click.UsageError(f"There is no command {args[0][:60]!r}. {hint}", ctx)
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's signature
         """The overview: special commands, then the verbs of each domain."""
         _ = _verbs()
         from gitmem.facade import manual

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gitmem.facade.cli import DONE, REFUSED, SPECIAL, common_options
-from gitmem.facade.given import Given
+from gitmem.facade.given import Given, logged_to_file
 from gitmem.facade.terminal import put, put_as_is, put_json, say
 
 if TYPE_CHECKING:
@@ -214,22 +214,25 @@ def _told(commit: "Commit") -> dict[str, str]:
 
 
 @_common
-@click.command(help=SPECIAL["doctor"][1])
+@click.command(help=f"{SPECIAL['doctor'][1]} The exit code is 1 if there is a problem.")
+@click.option("--records", is_flag=True, help="Look at every record, too.")
 @_given
-def doctor(given: Given) -> int:
+def doctor(given: Given, *, records: bool) -> int:
     """Check the memory's health."""
+    from gitmem.answers import plain
     from gitmem.domains import doctor as health
 
-    report = health.examine(given.path)
+    with logged_to_file():
+        report = health.examine(given.path, records=records)
     if given.json:
-        put_json(report.plain())
+        put_json(plain(report))
     elif sys.stdout.isatty():
         from gitmem.facade import tables
 
         tables.show_health(report)
     else:
-        put("\n".join(report.lines()))
-    return DONE if report.is_healthy else REFUSED
+        put("\n".join(map(str, report.findings)))
+    return DONE if report.healthy else REFUSED
 
 
 @_common
