@@ -1,7 +1,8 @@
 """The MCP server as clients see it, in both protocol eras and without a process of its own."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 
 import mcp.types as types
 import pytest
@@ -24,8 +25,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def office(memory: Memory) -> Office:
-    return Office(memory)
+def office(memory: Memory) -> Iterator[Office]:
+    with closing(Office(memory)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def adas_office(memory: Memory) -> Iterator[Office]:
+    with closing(Office(memory, agent="ada", project="shop")) as opened:
+        yield opened
 
 
 @pytest.fixture(params=["auto", "legacy"])
@@ -97,10 +105,10 @@ async def test_a_profile_with_an_unknown_name_is_refused_with_a_near_one(office:
         connect(office, profile="core,qery")
 
 
-async def test_the_session_id_is_listed_only_where_nothing_else_tells_who_calls(memory: Memory) -> None:
-    async with connect(Office(memory)) as client:
+async def test_the_session_id_is_listed_only_where_nothing_else_tells_who_calls(office: Office, adas_office: Office) -> None:
+    async with connect(office) as client:
         assert "session_id" in (await client.list_tools()).tools[0].input_schema["properties"]
-    async with connect(Office(memory, agent="ada")) as client:
+    async with connect(adas_office) as client:
         assert "session_id" not in (await client.list_tools()).tools[0].input_schema["properties"]
 
 
@@ -216,8 +224,8 @@ async def test_a_session_id_outranks_a_stated_name_and_that_the_clients_own(clie
     assert await author(client, "three", meta={"dev.gitmem/agent": "ada"}, session_id=session_id) == "grace"
 
 
-async def test_the_process_says_who_calls_unless_the_call_does(memory: Memory) -> None:
-    async with connect(Office(memory, agent="ada", project="shop")) as client:
+async def test_the_process_says_who_calls_unless_the_call_does(adas_office: Office) -> None:
+    async with connect(adas_office) as client:
         await client.call_tool("memory_project", {"action": "create", "name": "shop"})
         assert await author(client, "one") == "ada"
         assert await author(client, "two", meta={"dev.gitmem/agent": "grace"}) == "grace"
