@@ -1,0 +1,159 @@
+"""What a call over HTTP costs beside a no-op tool of the same server, and beside the same verb in process.
+
+The client speaks plain HTTP on one kept connection, so that the server is measured and not a client library.
+Calls take turns, one of each sort after the other, so that a noisy machine slows all alike.
+
+    python -m benchmarks.http_calls [--calls 400] [--records 1000]
+"""
+
+import argparse
+import http.client
+import itertools
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gitmem.domains.all  # noqa: F401  declares kinds and verbs
+from benchmarks.filling import fill
+from gitmem import verbs
+from gitmem.desk import Desk
+from gitmem.founding import found
+from gitmem.index.search import Index
+from gitmem.memory.caller import Caller
+from gitmem.memory.memory import Memory
+
+PROJECT = "bench"
+VERSION = "2026-07-28"
+# A server of ours with one more verb, that does nothing.
+SERVER = """
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+import gitmem.domains.all
+from gitmem.desk import Desk
+from gitmem.verbs import verb
+
+@dataclass(frozen=True)
+class Nothing:
+    done: str
+
+@verb(in_project=False)
+def noop(desk: Desk) -> Nothing:
+    "Do nothing."
+    return Nothing("nothing")
+
+globals()["Desk"] = Desk
+from gitmem.facade.http import serve_http
+serve_http(Path(sys.argv[1]), port=0, agent="bench", project="bench")
+"""
+
+
+class Connection:
+    """A kept connection to a server."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=60)
+        self._connection.connect()
+        # head and body leave in two packets; without this the second waits 40 ms for an acknowledgement
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._ids = itertools.count(1)
+
+    def call(self, tool: str, **arguments: object) -> Any:
+        """The structured answer of a tool. Raises RuntimeError if it refuses."""
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": VERSION,
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
+        }
+        params = {"name": f"memory_{tool}", "arguments": arguments, "_meta": meta}
+        body = json.dumps({"jsonrpc": "2.0", "id": next(self._ids), "method": "tools/call", "params": params})
+        headers = {
+            "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": VERSION, "Mcp-Method": "tools/call", "Mcp-Name": f"memory_{tool}",
+        }
+        self._connection.request("POST", "/mcp", body, headers)
+        answer = json.loads(self._connection.getresponse().read())
+        result = answer.get("result", {})
+        if "error" in answer or result.get("isError"):
+            raise RuntimeError(answer)
+        return result["structuredContent"]
+
+
+@contextmanager
+def served(path: Path) -> Iterator[Connection]:
+    """A connection to a server process on a memory."""
+    process = subprocess.Popen([sys.executable, "-c", SERVER, str(path)], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        host, _, port = line.partition("http://")[2].partition("/")[0].rpartition(":")
+        yield Connection(host, int(port))
+    finally:
+        process.terminate()
+        process.wait()
+        process.stderr.close()
+
+
+def learning(number: int) -> dict[str, str]:
+    return {"topic": f"Finding {number} about the connection pool", "content": f"Case {number}: idle connections are dropped."}
+
+
+def in_process(memory: Memory, index: Index, number: int) -> None:
+    desk = Desk(memory, index, Caller("bench"), project=PROJECT, verb="record_learning")
+    verbs.call(desk, verbs.find("record_learning"), learning(number))
+
+
+def compare(connection: Connection, memory: Memory, index: Index, calls: int) -> dict[str, float]:
+    """Median milliseconds of each sort of call."""
+    known = connection.call("record_learning", **learning(10**6))["id"]
+    sorts: dict[str, Callable[[int], object]] = {
+        "no-op over HTTP": lambda _: connection.call("noop"),
+        "record_learning in process": lambda n: in_process(memory, index, n),
+        "record_learning over HTTP": lambda n: connection.call("record_learning", **learning(n)),
+        "get_by_id over HTTP": lambda _: connection.call("get_by_id", id=known),
+        "query over HTTP": lambda _: connection.call("query", query="why are idle connections dropped"),
+        "list_sessions over HTTP": lambda _: connection.call("list_sessions"),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in sorts}
+    for number in range(calls):
+        for name, sort in sorts.items():
+            started = time.perf_counter()
+            sort(number)
+            taken[name].append((time.perf_counter() - started) * 1000)
+    return {name: statistics.median(each[calls // 10 :]) for name, each in taken.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=400)
+    parser.add_argument("--records", type=int, default=1000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("served", "own"):
+            memory, _ = found(Path(folder) / name)
+            fill(memory, PROJECT, options.records)
+            memory.close()
+        own = Memory(Path(folder) / "own")
+        index = Index(own)
+        with served(Path(folder) / "served") as connection:
+            medians = compare(connection, own, index, options.calls)
+        index.close()
+        own.close()
+    noop, write = medians["no-op over HTTP"], medians["record_learning in process"]
+    for name, median in medians.items():
+        print(f"{name:28} {median:6.2f} ms")
+    print(f"record_learning over HTTP / (no-op + in process)  {medians['record_learning over HTTP'] / (noop + write):.2f}  (at most 1.3)")
+    for name in ("get_by_id", "query", "list_sessions"):
+        print(f"{name} over HTTP / no-op  {medians[f'{name} over HTTP'] / noop:.2f}  (at most 1.5)")
+
+
+if __name__ == "__main__":
+    main()
