@@ -14,6 +14,7 @@ _IDENTIFIER = re.compile(r"\w+(?:(?:[.:/\\-]|->)+\w+)+|\w*[a-z0-9][A-Z]\w*|[A-Z]
 _HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SEPARATORS = re.compile(r"[\W_]+", re.ASCII)
 _IDENTIFIER_MAX = 200
+_AROUND = ".,;:!?\"'`*()[]{}<>"
 
 
 def normalised(text: str) -> str:
@@ -46,9 +47,13 @@ def is_unspaced(word: str) -> bool:
 
 def identifiers(text: str) -> Iterator[str]:
     """The names in a text that look like code or paths."""
-    for found in _IDENTIFIER.finditer(text):
-        if len(found[0]) <= _IDENTIFIER_MAX:
-            yield found[0]
+    for word in text.split():
+        bare = word.strip(_AROUND)
+        # most words are plain, and telling so is ten times cheaper than the pattern
+        if not (bare.isalpha() and (bare.islower() or bare[1:].islower())):
+            for found in _IDENTIFIER.finditer(bare):
+                if len(found[0]) <= _IDENTIFIER_MAX:
+                    yield found[0]
 
 
 def whole(identifier: str) -> str:

@@ -78,10 +78,10 @@ class Follower:
 
     def at(self, view: View) -> Snapshot:
         """What to search for the state of a view."""
-        if snapshot := self._known(view):
+        if self._trusted() and (snapshot := self._known(view)):
             return snapshot
         with self._growing:
-            snapshot = self._known(view) or self._followed(view)
+            snapshot = self._followed(view)
         return snapshot or self._mended(view)
 
     def whole_at(self, view: View) -> Snapshot:
@@ -101,12 +101,13 @@ class Follower:
         """The commit that the index on disk reflects, as far as this process knows."""
         return self._epochs[0].base.commit if self._epochs else ""
 
+    def _trusted(self) -> bool:
+        """Whether the newest epoch's files are as they were when they were opened."""
+        return bool(self._epochs) and (self._building or self._epochs[0].base.intact())
+
     def _known(self, view: View) -> Snapshot | None:
         """The snapshot of a commit that an epoch has reached already."""
-        epochs = self._epochs
-        if not epochs or not (self._building or epochs[0].base.intact()):
-            return None
-        found = (epoch.at(view.commit) for epoch in epochs)
+        found = (epoch.at(view.commit) for epoch in self._epochs)
         return next((replace(each, rebuilding=self._building) for each in found if each), None)
 
     def _followed(self, view: View) -> Snapshot | None:
@@ -117,19 +118,18 @@ class Follower:
         if snapshot := self._known(view):
             return snapshot
         line = self._line(epoch.overlay, view.commit)
-        start = line[0] if line else epoch.base.commit
-        if self._is_bulk(start, view):
+        if self._is_bulk(line[0] if line else epoch.base.commit, view):
             return None
         if line is None:
             return self._set_apart(epoch, view)
         for old, new in pairwise(line):
             epoch.overlay.grow(new, self._edits(old, new))
         self._fold_soon(epoch.overlay)
-        return self._known(view) or epoch.at(view.commit)
+        return epoch.at(view.commit)
 
     def _current(self) -> _Epoch | None:
         """The newest epoch, opened anew if the files changed; None if there is no whole index."""
-        if self._epochs and (self._building or self._epochs[0].base.intact()):
+        if self._trusted():
             return self._epochs[0]
         try:
             base = self._store.open()

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 
 from gitmem.index.analysis import terms
 from gitmem.index.passages import Change, Passage, key_of
-from gitmem.index.question import TIE, Clause
+from gitmem.index.question import K1, TIE, B, Clause
 from gitmem.index.schema import TEXT_FIELDS
 
 _FOREVER = 1 << 60
-_K1, _B = 1.2, 0.75
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,7 @@ class Overlay:
             for overlaid, count in self._postings[leaf.field].get(leaf.term, ()):
                 if overlaid.born <= step < overlaid.died:
                     length = overlaid.lengths[leaf.field] / averages[leaf.field]
-                    score = leaf.weight * leaf.idf * (_K1 + 1) * count / (count + _K1 * (1 - _B + _B * length))
+                    score = leaf.weight * leaf.idf * (K1 + 1) * count / (count + K1 * (1 - B + B * length))
                     _, most, total = best.get(id(overlaid), (overlaid, 0.0, 0.0))
                     best[id(overlaid)] = (overlaid, max(most, score), total + score)
         return ((overlaid, most + TIE * (total - most)) for overlaid, most, total in best.values())

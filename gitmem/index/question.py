@@ -6,22 +6,23 @@ and a little of the others, so that a word in both title and text does not count
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from gitmem.index.analysis import for_question, humps, identifiers, is_unspaced, terms, whole, words
+from gitmem.index.analysis import humps, identifiers, is_unspaced, terms, whole, words
 from gitmem.index.schema import TEXT_FIELDS
 from gitmem.index.words import STOP_WORDS, SYNONYMS
 
 TIE = 0.2
+K1, B = 1.2, 0.75  # BM25 as tantivy has it
 _SYNONYM_WEIGHT = 0.4
 _PREFIX_WEIGHT = 0.35
 _PREFIX_MIN = 4  # characters of a word that longer words are looked up for
 _PREFIXES_MAX = 8
 _NEAR_WEIGHT = 0.5
 _CLAUSES_MAX = 24
-_PREFIX_FIELDS = ("title", "text", "code")
+_PREFIX_FIELDS = ("text", "code")
 
 
 class Vocabulary(Protocol):
@@ -43,11 +44,12 @@ class Vocabulary(Protocol):
 
 @dataclass(frozen=True)
 class Leaf:
-    """One term in one field. `idf` is its rarity; `weight` all else that scales its score."""
+    """One term in one field, how many passages have it, and a factor for its score."""
 
     field: str
     term: str
     weight: float
+    frequency: int
     idf: float
 
 
@@ -58,10 +60,11 @@ class Clause:
     word: str
     leaves: tuple[Leaf, ...]
 
-    @property
-    def worth(self) -> float:
-        """The most that the clause can give, roughly."""
-        return max((leaf.weight * leaf.idf for leaf in self.leaves), default=0.0)
+
+def worth(leaves: Iterable[Leaf]) -> float:
+    """The most that leaves of a clause give to a passage that has the word three times, which is many."""
+    most = sorted((leaf.weight * leaf.idf for leaf in leaves), reverse=True)
+    return (K1 + 1) * 3 / (3 + K1) * (most[0] + TIE * sum(most[1:])) if most else 0.0
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,13 @@ def clauses_of(text: str, vocabulary: Vocabulary) -> list[Clause]:
     clauses = [_clause(word, vocabulary, last=word is asked[-1]) for word in asked[: 8 * _CLAUSES_MAX]]
     matching = [clause for clause in clauses if clause.leaves]
     if len(matching) > _CLAUSES_MAX:
-        matching = sorted(matching, key=lambda clause: -clause.worth)[:_CLAUSES_MAX]
+        matching = sorted(matching, key=lambda clause: -worth(clause.leaves))[:_CLAUSES_MAX]
     return matching
 
 
 def _clause(word: Word, vocabulary: Vocabulary, *, last: bool) -> Clause:
     leaves = _leaves(word.term, word.weight, vocabulary)
-    rare = sum(vocabulary.frequency(leaf.field, leaf.term) for leaf in leaves) <= vocabulary.passages * 0.01
+    rare = sum(leaf.frequency for leaf in leaves) <= vocabulary.passages * 0.01
     if (last or rare) and (len(word.term) >= _PREFIX_MIN or is_unspaced(word.term)):
         leaves += _longer(word, vocabulary)
     for same in SYNONYMS.get(word.plain, ()):
@@ -121,7 +124,7 @@ def _leaves(term: str, weight: float, vocabulary: Vocabulary) -> list[Leaf]:
     for field in TEXT_FIELDS:
         frequency = vocabulary.frequency(field.name, term)
         if frequency:
-            found.append(Leaf(field.name, term, weight * field.weight, idf(vocabulary.passages, frequency)))
+            found.append(Leaf(field.name, term, weight * field.weight, frequency, idf(vocabulary.passages, frequency)))
     return found
 
 
@@ -133,7 +136,7 @@ def _longer(word: Word, vocabulary: Vocabulary) -> list[Leaf]:
                 if term != word.term:
                     frequency = vocabulary.frequency(field.name, term)
                     weight = word.weight * field.weight * (1.0 if is_unspaced(word.term) else _PREFIX_WEIGHT)
-                    found.append(Leaf(field.name, term, weight, idf(vocabulary.passages, frequency)))
+                    found.append(Leaf(field.name, term, weight, frequency, idf(vocabulary.passages, frequency)))
     return found
 
 
@@ -149,6 +152,3 @@ def _best_of_each(leaves: list[Leaf]) -> Iterator[Leaf]:
 def idf(passages: int, frequency: int) -> float:
     """How telling a term is: BM25's inverse document frequency, as tantivy reckons it."""
     return math.log(1 + (passages - frequency + 0.5) / (frequency + 0.5)) if frequency <= passages else 0.01
-
-
-__all__ = ["TIE", "Clause", "Leaf", "Vocabulary", "Word", "clauses_of", "for_question", "idf", "words_of"]

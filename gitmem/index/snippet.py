@@ -1,8 +1,7 @@
 """Snippets: the words around a match."""
 
-import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 SNIPPET_MAX = 280
 _LEAD = 60
@@ -13,7 +12,7 @@ def snippet(text: str, wanted: Collection[str]) -> str:
     """The stretch of a text that has the most of the wanted terms, on one line."""
     if len(text) <= SNIPPET_MAX:
         return _one_line(text)
-    start = _best_start([(found.start(), found[0]) for found in _pattern(wanted).finditer(_folded(text))])
+    start = _best_start(sorted(_matches(_folded(text), wanted)))
     start = (text.find(" ", start - _LEAD, start) + 1 or start) if start > _LEAD else 0
     end = start + SNIPPET_MAX
     if end < len(text):
@@ -34,11 +33,17 @@ def _folded(text: str) -> str:
     return lowered if len(lowered) == len(text) else text
 
 
-def _pattern(wanted: Collection[str]) -> "re.Pattern[str]":
-    # A stem differs from its words at the end (happy, happi): without its last letter it begins them all.
-    # Inside a word it may be what capitals set apart, which is as good a place to show.
-    beginnings = {term[:-1] if len(term) > 3 else term for term in wanted}
-    return re.compile("|".join(map(re.escape, sorted(beginnings, key=len, reverse=True))) or r"\b\B")
+def _matches(text: str, wanted: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Where the wanted terms are, also inside words: what capitals set apart is as good a place to show."""
+    for term in wanted:
+        # a stem differs from its words at the end (happy, happi): without its last letter it begins them all
+        beginning = term[:-1] if len(term) > 3 else term
+        at = text.find(beginning)
+        for _ in range(_NEARBY):
+            if at < 0:
+                break
+            yield at, beginning
+            at = text.find(beginning, at + 1)
 
 
 def _best_start(matches: list[tuple[int, str]]) -> int:
