@@ -72,19 +72,25 @@ class Commands(click.Group):
         """Run a command and exit: 0 done, 1 refused, 2 used wrongly, 3 a bug of ours."""
         raise SystemExit(self._code(args, prog_name, settings))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named; whoever reads its output may stop when they have enough."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # what is still buffered must not fail again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
+        return result
+
     def _code(self, args: Sequence[str] | None, prog_name: str | None, settings: dict[str, Any]) -> int:
         try:
             code = super().main(args, prog_name, **settings | {"standalone_mode": False})
-            sys.stdout.flush()
         except click.UsageError as error:
             error.show()
             return USAGE
         except (click.Abort, KeyboardInterrupt):
             return INTERRUPTED
-        except BrokenPipeError:
-            # whoever reads has enough; what is still buffered must not fail again at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return DONE
         except GitmemError as error:
             return _refused(error)
         except Exception as error:  # noqa: BLE001  the outermost layer: whatever it is goes to the log

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import islice
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,8 +16,6 @@ from gitmem.facade.terminal import put, put_as_is, put_json, say
 
 if TYPE_CHECKING:
     from gitmem.git.maintenance import Condition
-    from gitmem.git.objects import Commit
-    from gitmem.memory.memory import Memory
 
 C = TypeVar("C", bound=click.Command)
 Progress = Callable[[int, int], None]
@@ -174,9 +172,7 @@ def show(given: Given, record_id: str, as_of: str) -> None:
 @_given
 def log(given: Given, record_id: str | None, limit: int) -> None:
     """List the commits of the memory or of one record."""
-    with given.memory() as memory:
-        commits = list(islice(_commits(memory, record_id, given.stated_project), limit))
-    told = [_told(commit) for commit in commits]
+    told = list(_record_log(given, record_id, limit)) if record_id else list(_log(given, limit))
     if given.json:
         put_json(told)
     elif sys.stdout.isatty():
@@ -188,28 +184,28 @@ def log(given: Given, record_id: str | None, limit: int) -> None:
             put("  ".join((each["commit"][:SHORT_ID], each["age"], each["author"], each["verb"] or "-", each["subject"])))
 
 
-def _commits(memory: "Memory", record_id: str | None, project: str) -> "Iterator[Commit]":
-    import gitmem.domains.kinds  # noqa: F401  declares where records live
-    from gitmem.git.log import file_versions
-    from gitmem.memory.find import find_path
-
-    head = memory.head()
-    if record_id is not None:
-        path = find_path(memory.view(), record_id, scope=f"projects/{project}" if project else None)
-        return (each.commit for each in file_versions(memory.repository, head, path.rpartition("/")[2]))
-    return memory.repository.log(head) if head else iter(())
+def _log(given: Given, limit: int) -> Iterator[dict[str, str]]:
+    with given.memory() as memory:
+        head = memory.head()
+        for each in memory.repository.log(head, limit=limit) if head else ():
+            yield _told(each.oid, each.time, each.author.name, each.trailers.get("Gitmem-Verb", ""), each.subject)
 
 
-def _told(commit: "Commit") -> dict[str, str]:
+def _record_log(given: Given, record_id: str, limit: int) -> Iterator[dict[str, str]]:
+    import gitmem.domains.all  # noqa: F401  declares the verbs
+
+    with given.office() as office:
+        history = office.call("history", {"id": record_id, "limit": limit}, given.claims()).value
+    for each in history.versions:
+        yield _told(each.commit, each.time, each.author, each.verb, each.subject)
+
+
+def _told(commit: str, time: datetime, author: str, verb: str, subject: str) -> dict[str, str]:
     from gitmem.names import age_in_words, format_time
 
     return {
-        "commit": commit.oid,
-        "age": age_in_words(commit.time),
-        "time": format_time(commit.time),
-        "author": commit.author.name,
-        "verb": commit.trailers.get("Gitmem-Verb", ""),
-        "subject": commit.subject,
+        "commit": commit, "age": age_in_words(time), "time": format_time(time), "author": author, "verb": verb,
+        "subject": subject,
     }
 
 
