@@ -1,9 +1,11 @@
-"""Clients and checkers that others made, against real servers: `make test-clients` installs them and runs this file.
+"""Clients and checkers that others made, against real servers.
 
-Pytest does not find it by itself. The fast part, one client of each era: `-k typescript_v2`.
+`python -m tests.clients.check_clients` installs them beside this file and runs all checks; `--quick` only those of a
+client that is cheap to install and speaks both eras of the protocol. Pytest does not find this file by itself.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from serving import STDIO, environment, http_server  # noqa: E402  the path is s
 NODE = HERE / "node_modules" / ".bin" / "node"
 PYTHON = HERE / ".venv" / "bin" / "python"
 PROMPTS = {"start-work", "park"}
+QUICK = "typescript_v2"
 
 # (program, file, the eras that it has)
 CLIENTS = {
@@ -102,3 +105,29 @@ def test_the_conformance_suite_fails_only_where_it_asks_for_its_own_fixtures(ver
     suite = [str(NODE), "node_modules/.bin/conformance", "server", "--url", url, "--suite", "all", "--spec-version", version]
     done = run(*suite, "--expected-failures", "conformance-expected.yaml", "--output-dir", str(tmp_path), check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def install(*, quick: bool) -> None:
+    """Node packages by their lock file, Python ones into a venv of their own; nothing if both are as asked already."""
+    if shutil.which("npm") is None:
+        sys.exit("The outside clients need npm; install Node.js 20 or newer.")
+    _up_to_date(HERE / "package-lock.json", HERE / "node_modules", ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"])
+    if not quick:
+        if not PYTHON.exists():
+            subprocess.run([sys.executable, "-m", "venv", HERE / ".venv"], check=True)
+        pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"]
+        _up_to_date(HERE / "requirements.txt", HERE / ".venv", pip)
+
+
+def _up_to_date(wanted: Path, folder: Path, command: list[str]) -> None:
+    stamp = folder / f".installed-{wanted.name}"
+    if not stamp.exists() or stamp.read_bytes() != wanted.read_bytes():
+        subprocess.run(command, cwd=HERE, check=True)
+        stamp.write_bytes(wanted.read_bytes())
+
+
+if __name__ == "__main__":
+    is_quick = "--quick" in sys.argv[1:]
+    install(quick=is_quick)
+    checking = [sys.executable, "-m", "pytest", __file__, "-v", *(["-k", QUICK] if is_quick else [])]
+    sys.exit(subprocess.run(checking, check=False).returncode)
