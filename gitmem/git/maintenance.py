@@ -209,8 +209,9 @@ def _remove_pack(index: Path) -> None:
 
 
 def repack(repository: Repository, *, thorough: bool = False) -> None:
-    """Let git find deltas. Unreachable objects are kept: some belong to commits that are about to land."""
-    if thorough:
-        run_git(repository.path, "repack", "-a", "-d", "-k", "-q", "--window=20")
-    else:
-        run_git(repository.path, "repack", "-d", "-q", "--geometric=2")
+    """Let git find deltas. Unreachable objects are kept: some belong to commits that are about to land.
+
+    `-F`, because git takes two whole objects of one pack for tried already, and a fold has put them there.
+    """
+    which = ("-a", "-k") if thorough else ("--geometric=2",)
+    run_git(repository.path, "repack", "-d", "-F", "-q", *which)
