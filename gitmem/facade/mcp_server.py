@@ -22,7 +22,7 @@ from mcp.server.lowlevel import Server
 from gitmem import answers, verbs
 from gitmem.errors import GitmemError, NotFound
 from gitmem.facade import manual, resources, text
-from gitmem.facade.calls import META_PREFIX, Bug, Claims, Office, logged, problem
+from gitmem.facade.calls import META_PREFIX, Claims, Office, logged, problem
 from gitmem.records.shape import Json
 from gitmem.verbs import Verb
 
@@ -49,7 +49,7 @@ def _help(_: object, topic: str = "") -> str:
     Args:
         topic: a tool or a group; left out: everything, one line each.
     """
-    return manual.help_on(topic)
+    raise NotImplementedError(f"help on {topic} is given by the server, which knows the prefix")
 
 
 def _call(_: object, tool: str, arguments: dict[str, object] | None = None) -> None:
@@ -106,6 +106,8 @@ class _Facade:
             description="Shared memory of a team of coding agents, kept in git.",
             instructions=INSTRUCTIONS.format(prefix=self.profile.prefix),
             cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL_MS), "prompts/list": CacheHint(ttl_ms=LIST_TTL_MS)},
+            # No argument of ours is repeated in an HTTP header. Left out, the SDK would list all tools at every call to find out.
+            get_tool_input_schema=lambda _: None,
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
             on_list_resources=self.list_resources,
@@ -164,7 +166,7 @@ class _Facade:
 
     def _dispatch(self, name: str, arguments: Mapping[str, Json], claims: Claims) -> types.CallToolResult:
         if name == HELP.name:
-            return _result(_help(None, **HELP.bind(arguments)))
+            return _result(manual.help_on(self.profile.bare(HELP.bind(arguments).get("topic", ""))))
         if name == CALL.name:
             bound = CALL.bind(arguments)
             inner = self.profile.bare(bound["tool"])
@@ -263,4 +265,4 @@ def _refused(error: GitmemError) -> types.CallToolResult:
     )
 
 
-__all__ = ["Bug", "Profile", "server"]
+__all__ = ["Profile", "server"]

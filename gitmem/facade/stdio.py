@@ -47,7 +47,8 @@ async def _serve(office: Office, profile: "Profile") -> None:
 
     serving = server(office, profile)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_stop_when_told, office)
+        if sys.platform != "win32":  # there is no such signal there: the client closes the pipe or ends the process
+            tasks.start_soon(_stop_when_told, office)
         async with stdio_server() as (incoming, outgoing):
             settle(office)
             await serving.run(incoming, outgoing, serving.create_initialization_options())

@@ -179,7 +179,7 @@ async def test_a_failure_of_ours_is_an_answer_without_details_and_a_log_entry_wi
 async def test_help_lists_all_tools_one_tool_or_a_group(client: Client) -> None:
     everything = text(await client.call_tool("memory_help", {}))
     assert all(f"  {name}: " in everything for name in VERBS)
-    one = text(await client.call_tool("memory_help", {"topic": "record_learning"}))
+    one = text(await client.call_tool("memory_help", {"topic": "memory_record_learning"}))
     assert one.startswith("record_learning (writes): Record something you learned")
     assert "  topic (text, required): " in one
     assert "  memory_type (one of api_spec, " in one
@@ -312,3 +312,11 @@ async def test_names_of_projects_are_completed(client: Client) -> None:
 async def test_an_unknown_prompt_is_an_error_that_lists_the_known_ones(client: Client) -> None:
     with pytest.raises(MCPError, match="start-work, park"):
         await client.get_prompt("begin")
+
+
+async def test_no_argument_is_mirrored_in_a_header_so_that_calls_need_no_look_at_the_list(office: Office) -> None:
+    server = mcp_server.server(office, mcp_server.Profile("all"))
+    assert server.get_tool_input_schema is not None
+    assert server.get_tool_input_schema("memory_query") is None
+    async with Client(server) as client:
+        assert "x-mcp-header" not in (await client.list_tools()).model_dump_json()
