@@ -42,11 +42,13 @@ class Filled:
         self.index.rebuild()
 
     def start(self) -> float:
+        """Seconds that a session's start takes."""
         taken = call(self.memory, self.index, "start_session", task_description=TASK)
         call(self.memory, self.index, "end_session", summary="done", handoff_notes="go on")
         return taken
 
     def close(self) -> None:
+        """Let go of the memory."""
         self.index.close()
         self.memory.close()
 

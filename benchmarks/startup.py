@@ -33,6 +33,7 @@ for number in range(int(sys.argv[1])):
     server.tool(name=f"tool_{number}")(make(number))
 server.run("stdio")
 """
+HOOK = [sys.executable, "-m", "gitmem.facade.githooks", "pre-receive"]
 
 
 def seconds(command: list[str], stdin: str = "") -> float:
@@ -78,7 +79,7 @@ def main() -> None:
         sorts: dict[str, Callable[[], float]] = {
             "import dulwich.repo, yaml": lambda: seconds([sys.executable, "-c", "import dulwich.repo, yaml"]),
             "gitmem --version": lambda: seconds([gitmem, "--version"]),
-            "hook entry": lambda: seconds(["env", f"GIT_DIR={path}", sys.executable, "-m", "gitmem.facade.githooks", "pre-receive"]),
+            "hook entry": lambda: seconds(["env", f"GIT_DIR={path}", *HOOK]),
             "bare mcp server": lambda: first_answer([sys.executable, "-c", BARE, str(tool_count())]),
             "gitmem serve --stdio": lambda: first_answer([gitmem, "serve", "--stdio", "--repo", str(path)]),
         }

@@ -56,24 +56,22 @@ class Pygit2Writer:
         self.repository = pygit2.init_repository(str(path), bare=True)
 
     def write(self, number: int) -> None:
+        """Commit one record."""
         record = a_record(number)
         repository = self.repository
-        try:
-            head = repository.references["refs/heads/main"].target
-            tree = repository[head].tree
-        except KeyError:
-            head, tree = None, None
+        tip = repository.references.get("refs/heads/main")
+        tree = tip.peel(pygit2.Tree) if tip else None
         blob = repository.create_blob(encode(record))
         root = self._graft(tree, record.path.split("/"), blob)
         who = pygit2.Signature("bench", "bench@gitmem")
         message = f"learning: {number}\n\nGitmem-Verb: record_learning\n"
-        repository.create_commit("refs/heads/main", who, who, message, root, [head] if head else [])
+        repository.create_commit("refs/heads/main", who, who, message, root, [tip.target] if tip else [])
 
     def _graft(self, tree: "pygit2.Tree | None", path: list[str], blob: pygit2.Oid) -> pygit2.Oid:
         builder = self.repository.TreeBuilder(tree) if tree is not None else self.repository.TreeBuilder()
         name, *rest = path
         if rest:
-            inner = self.repository[tree[name].id] if tree is not None and name in tree else None
+            inner = self.repository[tree[name].id].peel(pygit2.Tree) if tree is not None and name in tree else None
             builder.insert(name, self._graft(inner, rest, blob), pygit2.enums.FileMode.TREE)
         else:
             builder.insert(name, blob, pygit2.enums.FileMode.BLOB)
