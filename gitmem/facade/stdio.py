@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import anyio
 
 from gitmem.facade.calls import Office
-from gitmem.git.repository import Repository
 from gitmem.memory.memory import Memory
 
 if TYPE_CHECKING:
@@ -72,8 +71,11 @@ def leave(office: Office) -> None:
 
 def open_memory(path: Path) -> Memory:
     """The memory at `path`; a new one if there is nothing yet."""
-    if not path.expanduser().exists():
-        Repository.init(path.expanduser())
+    path = path.expanduser()
+    if not path.exists():
+        from gitmem.founding import found  # imported late: it happens once in the life of a memory
+
+        return found(path)[0]
     return Memory(path)
 
 

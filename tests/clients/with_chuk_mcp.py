@@ -37,7 +37,7 @@ async def main() -> None:
         refused = await send_tools_call(*streams, "memory_query", {"querry": "jitter", "project": "shop"})
         resources = await send_message(*streams, "resources/list", {})
         prompts = await send_message(*streams, "prompts/list", {})
-        print(json.dumps({
+        sys.stdout.write(json.dumps({
             "protocol": started.protocolVersion,
             "tools": [tool.name for tool in listed.tools],
             "recorded": recorded.model_dump()["structuredContent"],

@@ -24,7 +24,7 @@ async def main() -> None:
         })
         found = await client.call_tool("memory_query", {"query": "jitter", "project": "shop"})
         refused = await client.call_tool("memory_query", {"querry": "jitter", "project": "shop"}, raise_on_error=False)
-        print(json.dumps({
+        sys.stdout.write(json.dumps({
             "protocol": "auto",
             "tools": [tool.name for tool in tools],
             "recorded": recorded.structured_content,

@@ -137,7 +137,7 @@ async def test_a_server_that_is_told_to_stop_ends_within_three_seconds_although_
 
 async def test_an_address_that_is_taken_is_refused_with_what_helps(running: tuple[str, Path], tmp_path: Path) -> None:
     port = int(running[0].rpartition(":")[2])
-    with pytest.raises(AssertionError, match="cannot listen on 127.0.0.1"), http_server(tmp_path / "m.git", json.dumps({"port": port})):
+    with pytest.raises(AssertionError, match="cannot listen on"), http_server(tmp_path / "m.git", json.dumps({"port": port})):
         pass
 
 
