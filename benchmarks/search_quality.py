@@ -91,7 +91,7 @@ def _without_name(text: Text) -> Text:
 
 
 def npm_pages() -> Questions:
-    """npm's documentation as it is installed here."""
+    """Npm's documentation as it is installed here."""
     root = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True, check=True).stdout.strip()
     folder = Path(root) / "npm" / "docs" / "content"
     texts = []
@@ -108,7 +108,7 @@ Search = Callable[[str], list[str]]
 
 
 def gitmem_search(texts: list[Text], folder: Path) -> Search:
-    """gitmem's own search, with each text as a knowledge record."""
+    """Gitmem's own search, with each text as a knowledge record."""
     Repository.init(folder)
     memory = Memory(folder)
     names: dict[str, str] = {}
@@ -129,7 +129,7 @@ def gitmem_search(texts: list[Text], folder: Path) -> Search:
 
 
 def tantivy_search(texts: list[Text]) -> Search:
-    """tantivy as it comes: default analyser, lenient parser."""
+    """Tantivy as it comes: default analyser, lenient parser."""
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("name", stored=True, tokenizer_name="raw")
     builder.add_text_field("title")

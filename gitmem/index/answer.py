@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -13,12 +13,10 @@ import tantivy
 from gitmem.index.follower import Snapshot
 from gitmem.index.overlay import Overlaid
 from gitmem.index.passages import facet_term, key_of
-from gitmem.index.question import TIE, Clause, Leaf, clauses_of, idf, worth
+from gitmem.index.question import TIE, Clause, Leaf, clauses_of, idf
 from gitmem.index.schema import schema
 from gitmem.index.store import OWN_KEY, reading
 
-_LARGE = 5000  # passages from which common words are left to the second look
-_COMMON = 0.1
 _COUNTED = 100  # hits that are looked at one by one to count records exactly
 _MASKS_IN_QUERY = 500
 _NEAR_MAX = 5
@@ -44,22 +42,6 @@ class Ranked:
     candidates: list[Candidate]
     total: int
     clauses: list[Clause] = field(default_factory=list)
-
-    def beyond(self, wanted: int, score: float) -> bool:
-        """Whether there are enough candidates that nothing with at most `score` can displace."""
-        return len(self.candidates) >= wanted > 0 and self.candidates[wanted - 1].score >= score
-
-
-def _common(clauses: list[Clause], passages: int) -> list[list[Leaf]]:
-    """The leaves, by clause, that so many passages have that they alone hardly make a best hit.
-
-    To score all those passages is what takes time in a large memory, and it is rarely needed.
-    """
-    if passages < _LARGE:
-        return []
-    many = [[leaf for leaf in clause.leaves if leaf.frequency > passages * _COMMON] for clause in clauses]
-    found = [leaves for leaves in many if leaves]
-    return found if sum(map(len, found)) < sum(len(clause.leaves) for clause in clauses) else []
 
 
 class Terms:
@@ -148,30 +130,17 @@ class Answer:
         clauses = clauses_of(text, vocabulary)
         if not clauses:
             return Ranked([], 0)
-        averages = self.snapshot.base.averages
-        scores = self.snapshot.overlay.scores(clauses, averages, self.snapshot.step, self._accepts)
-        new = [Candidate(score, int(each.change.time.timestamp()), overlaid=each) for each, score in scores.values()]
-        common = _common(clauses, vocabulary.passages)
-        ranked = self._ranked(clauses, common, new, wanted, vocabulary.passages)
-        if common and not ranked.beyond(wanted, sum(worth(leaves) for leaves in common)):
-            ranked = self._ranked(clauses, [], new, wanted, vocabulary.passages)
-        return replace(ranked, clauses=clauses)
-
-    def _ranked(
-        self, clauses: list[Clause], common: list[list[Leaf]], new: list[Candidate], wanted: int, passages: int
-    ) -> Ranked:
-        """The best candidates among the passages that match more than the common leaves."""
-        query = self._scored(clauses, {id(leaf) for leaves in common for leaf in leaves}, passages)
+        query = self._scored(clauses, vocabulary.passages)
 
         def search(limit: int) -> Any:
             return self.snapshot.base.searcher.search(query, limit)
 
+        averages = self.snapshot.base.averages
+        scores = self.snapshot.overlay.scores(clauses, averages, self.snapshot.step, self._accepts)
+        new = [Candidate(score, int(each.change.time.timestamp()), overlaid=each) for each, score in scores.values()]
         candidates, total = self._merged(search, new, wanted)
         candidates.sort(key=lambda candidate: (-candidate.score, -candidate.updated))
-        if common:
-            apart = math.prod(1 - min(1.0, max(leaf.frequency for leaf in leaves) / passages) for leaves in common)
-            total = max(total, round(self.snapshot.base.records * (1 - apart)))
-        return Ranked(candidates, total)
+        return Ranked(candidates, total, clauses)
 
     def newest(self, wanted: int) -> Ranked:
         """The records that changed last."""
@@ -186,15 +155,9 @@ class Answer:
         candidates.sort(key=lambda candidate: -candidate.updated)
         return Ranked(candidates, total)
 
-    def _scored(self, clauses: list[Clause], common: set[int], passages: int) -> Any:
-        must, should = tantivy.Occur.Must, tantivy.Occur.Should
-        scored = [(should, self._dismax(clause, passages)) for clause in clauses]
-        if common:
-            telling = [leaf for clause in clauses for leaf in clause.leaves if id(leaf) not in common]
-            some = tantivy.Query.boolean_query([(should, _term(leaf)) for leaf in telling])
-            return tantivy.Query.boolean_query([(must, tantivy.Query.const_score_query(some, 0.0)), *scored, *self._filters])
-        matching = tantivy.Query.boolean_query(scored)
-        return tantivy.Query.boolean_query([(must, matching), *self._filters]) if self._filters else matching
+    def _scored(self, clauses: list[Clause], passages: int) -> Any:
+        matching = tantivy.Query.boolean_query([(tantivy.Occur.Should, self._dismax(clause, passages)) for clause in clauses])
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, matching), *self._filters]) if self._filters else matching
 
     def _dismax(self, clause: Clause, passages: int) -> Any:
         here = int(self.snapshot.base.searcher.num_docs)
@@ -330,11 +293,7 @@ def _leaf_score(snapshot: Snapshot, candidate: Candidate, leaf: Leaf) -> float:
     return float(json.loads(explanation)["value"])
 
 
-def _term(leaf: Leaf) -> Any:
-    return tantivy.Query.term_query(schema(), leaf.field, leaf.term, "freq")
-
-
 def _leaf(leaf: Leaf, correction: float) -> Any:
-    query = _term(leaf)
+    query = tantivy.Query.term_query(schema(), leaf.field, leaf.term, "freq")
     weight = leaf.weight * correction
     return query if math.isclose(weight, 1.0) else tantivy.Query.boost_query(query, weight)

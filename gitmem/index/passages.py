@@ -15,6 +15,7 @@ _FACET_MAX = 1000
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _FENCE = re.compile(r"^(?:```|~~~)", re.MULTILINE)
+_WORD = re.compile(r"\w+")
 _BLANK = re.compile(r"\n\s*\n")
 
 
@@ -55,7 +56,7 @@ def passages_of(path: str, record: Record) -> list[Passage]:
     same = {
         "title": for_index(parts.title),
         "tags": for_index(" ".join(parts.keywords)),
-        "place": _place_words(path, parts.paths),
+        "place": _place_words(path, parts.title, parts.paths),
         "moment": " ".join(parts.moments),
     }
     passages = []
@@ -122,10 +123,12 @@ def _plain_texts(value: Any) -> list[str]:
             return [str(value)]
 
 
-def _place_words(path: str, paths: list[str]) -> str:
-    # the hex of a generated id and its shard are no words, and a file's ending says nothing
+def _place_words(path: str, title: str, paths: list[str]) -> str:
+    # the hex of a generated id and its shard are no words, a file's ending says nothing, and a slug
+    # repeats the title
     own = re.sub(r"(?:/[0-9a-f]{2})?/([^/]*?)(?:-[0-9a-f]{6,})?\.[a-z]+$", r" \1", path)
-    return for_index(" ".join([own, *paths]))
+    known = set(_WORD.findall(title.lower()))
+    return for_index(" ".join([*(word for word in _WORD.findall(own) if word not in known), *paths]))
 
 
 def sections(body: str) -> list[tuple[str, str]]:

@@ -114,7 +114,9 @@ def _clause(word: Word, vocabulary: Vocabulary, *, last: bool) -> Clause:
     for same in SYNONYMS.get(word.plain, ()):
         leaves += _leaves(terms(same)[0], word.weight * _SYNONYM_WEIGHT, vocabulary)
     if not leaves:
-        for near in vocabulary.near(word.term):
+        # an unfinished word may go on beyond its stem: configurat, configur
+        stems = [word.term[:-cut] for cut in (1, 2, 3) if len(word.term) - cut >= _PREFIX_MIN]
+        for near in [*stems, *vocabulary.near(word.term)]:
             leaves += _leaves(near, word.weight * _NEAR_WEIGHT, vocabulary)
     return Clause(word.plain, tuple(_best_of_each(leaves)))
 
