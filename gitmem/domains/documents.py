@@ -104,7 +104,8 @@ def _with_front_matter(source: str, text: str) -> Document:
     bad = {name.partition("[")[0]: what for name, what in problems} if record else {}
     if bad:
         record, _ = _decoded(head, body, aside | bad.keys())
-    if record is None or not _keeps(record):
+    # keys of a mapping in braces have no lines of their own that could be kept
+    if record is None or head.lstrip().startswith("{") or not _keeps(record):
         why = problems[0][1] if problems and record is None else "it is written in a way that cannot be kept"
         return replace(plain, notes=(f"the front matter was taken as text: {why}",))
     return replace(
