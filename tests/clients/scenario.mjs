@@ -8,7 +8,7 @@ export async function scenario(client, protocol) {
     tags: ["retry"],
     project: "shop",
   });
-  const found = await call("query", { query: "jitter", project: "shop" });
+  const found = await call("query", { query: "jitter", project: "shop", limit: 50 });
   const refused = await call("query", { querry: "jitter", project: "shop" });
   const { resources } = await client.listResources();
   const { prompts } = await client.listPrompts();

@@ -33,7 +33,7 @@ async def main() -> None:
             "topic": f"Retries need a jitter, found by chuk {time.time_ns()}",
             "content": "Without a jitter all clients retry in the same second.", "tags": ["retry"], "project": "shop",
         })
-        found = await send_tools_call(*streams, "memory_query", {"query": "jitter", "project": "shop"})
+        found = await send_tools_call(*streams, "memory_query", {"query": "jitter", "project": "shop", "limit": 50})
         refused = await send_tools_call(*streams, "memory_query", {"querry": "jitter", "project": "shop"})
         resources = await send_message(*streams, "resources/list", {})
         prompts = await send_message(*streams, "prompts/list", {})

@@ -22,7 +22,7 @@ async def main() -> None:
             "topic": f"Retries need a jitter, found by fastmcp {time.time_ns()}",
             "content": "Without a jitter all clients retry in the same second.", "tags": ["retry"], "project": "shop",
         })
-        found = await client.call_tool("memory_query", {"query": "jitter", "project": "shop"})
+        found = await client.call_tool("memory_query", {"query": "jitter", "project": "shop", "limit": 50})
         refused = await client.call_tool("memory_query", {"querry": "jitter", "project": "shop"}, raise_on_error=False)
         sys.stdout.write(json.dumps({
             "protocol": "auto",
