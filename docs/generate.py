@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
 import gitmem
 import gitmem.domains.all  # declares kinds and verbs
 from gitmem.answers import schema_of
 from gitmem.errors import BadArgument, GitmemError, NotFound, Refused
 from gitmem.facade import manual
-from gitmem.facade.cli import command_name
+from gitmem.facade.cli import SPECIAL, command_name, commands, common_options
 from gitmem.records import describe
 from gitmem.records.kind import KINDS, Kind
 from gitmem.verbs import Parameter, Verb
@@ -35,6 +37,7 @@ def pages() -> dict[Path, str]:
     return {
         reference / "verbs.md": verbs_page(),
         reference / "kinds.md": kinds_page(),
+        reference / "commands.md": commands_page(),
         reference / "errors.md": errors_page(),
         format_page: with_tables(format_page.read_text("utf-8")),
         **{reference / "schemas" / f"{kind.name}.json": schema_file(kind) for kind in KINDS.values()},
@@ -49,9 +52,9 @@ def verbs_page() -> str:
     intro = (
         "# Verbs\n\n"
         "A verb is one MCP tool (`memory_query`) and one command (`gitmem query`). Every verb that works in a project\n"
-        "takes `project`, and every verb takes `session_id`. Every command takes `--repo`, `--project`, `--agent`,\n"
-        "`--session-id` and `--json`. On the command line, the first required argument may be given without its name;\n"
-        "`-` as a text reads standard input, and `@FILE` reads a file.\n\n"
+        "takes `project`, and every verb takes `session_id`. [Every command](commands.md) takes `--repo`, `--project`,\n"
+        "`--agent`, `--session-id` and `--json`. On the command line, the first required argument may be given without its\n"
+        "name; `-` as a text reads standard input, and `@FILE` reads a file.\n\n"
         "Verbs marked *core* are listed to agents by default; the others are reached through `memory_call`.\n"
     )
     groups = manual.groups()
@@ -104,6 +107,43 @@ def _answer(schema: dict[str, Any]) -> str:
         below = f" ({', '.join(f'`{part}`' for part in parts)})" if parts else ""
         keys.append(f"`{name}`{'' if name in needed else '?'}{below}")
     return ", ".join(keys)
+
+
+# --- commands --------------------------------------------------------------------------------------
+
+
+def commands_page() -> str:
+    """The reference of the commands that are no verbs."""
+    intro = (
+        "# Commands\n\n"
+        "The commands that look after a memory. [Every verb](verbs.md) is a command too. A command prints what was asked for\n"
+        "to standard output, and what it has to say to standard error. It exits with 0 if it is done, 1 if it was refused, 2\n"
+        "if it was used wrongly, 3 if gitmem has a bug; the log of a bug is in your state folder, `gitmem/gitmem.log`."
+    )
+    common = ["Every command takes:", _options([each for each in common_options() if isinstance(each, click.Option)])]
+    context = click.Context(commands, info_name="gitmem")
+    described = (_command(context, name, commands.get_command(context, name)) for name in SPECIAL)
+    return "\n\n".join([GENERATED, intro, *common, *described]) + "\n"
+
+
+def _command(parent: click.Context, name: str, command: click.Command | None) -> str:
+    assert command is not None
+    context = click.Context(command, info_name=name, parent=parent)
+    inner = sorted(command.commands.items()) if isinstance(command, click.Group) else []
+    shared = {each.name for each in common_options()}
+    own = [each for each in command.params if isinstance(each, click.Option) and each.name not in shared]
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    parts = [f"## {context.command_path}", command.help or "", f"```sh\n{usage}\n```", *([_options(own)] if own else [])]
+    return "\n\n".join([*parts, *(_command(context, *each) for each in inner)])
+
+
+def _options(options: list[click.Option]) -> str:
+    rows = [f"| {', '.join(f'`{name}`' for name in each.opts)} | {_shown_default(each)} | {each.help} |" for each in options]
+    return "\n".join(["| Option | Default | What it does |", "| --- | --- | --- |", *rows])
+
+
+def _shown_default(option: click.Option) -> str:
+    return f"`{option.default}`" if option.show_default else ""
 
 
 # --- kinds -----------------------------------------------------------------------------------------

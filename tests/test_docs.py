@@ -126,7 +126,7 @@ def test_every_gitmem_command_on_a_page_exists_with_its_options(page: Path):
     unknown = []
     for words in command_lines(page):
         command: click.Command = commands
-        while words and isinstance(command, click.Group) and not words[0].startswith("-"):
+        while words and isinstance(command, click.Group) and re.fullmatch("[a-z][a-z-]*", words[0]):
             found = command.get_command(click.Context(command), words.pop(0))
             if found is None:
                 unknown.append(" ".join(words))

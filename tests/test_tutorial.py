@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -57,26 +57,32 @@ class Shell:
                 return output if code == "0\n" else f"{output}(exit {code.strip()})\n"
             if background and output.count("\n") == lines:
                 return output
-        raise AssertionError(f"{command!r} took too long or ended the shell after\n{output}")
+        raise AssertionError(f"$ {command}\ntook too long or ended the shell, after\n{output}")
 
-    def end(self) -> None:
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop the shell and everything that it started."""
-        os.killpg(self._process.pid, signal.SIGTERM)
-        self._process.wait(timeout=10)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, how)
+
+    def close(self) -> None:
+        """Wait until all of it has ended."""
         self._input.close()
+        self._output.read()  # ends when nobody is left who could write
         self._output.close()
+        self._process.wait()
 
 
 @contextmanager
 def shell(folder: Path) -> Iterator[Shell]:
     started = Shell(folder)
-    watchdog = threading.Timer(TOO_LONG_SECONDS, started.end)
+    watchdog = threading.Timer(TOO_LONG_SECONDS, started.stop, [signal.SIGKILL])
     watchdog.start()
     try:
         yield started
     finally:
+        started.stop()
+        started.close()
         watchdog.cancel()
-        started.end()
 
 
 def run_page(page: Path, folder: Path) -> None:
@@ -161,6 +167,12 @@ def test_an_ellipsis_stands_for_anything_in_a_line_and_alone_for_any_lines(tmp_p
     run_page(page(tmp_path, "```console\n$ seq 5; echo at 12:00 sharp\n1\n…\n5\nat … sharp\n```\n"), tmp_path)
     with pytest.raises(AssertionError):
         run_page(page(tmp_path, "```console\n$ printf 'a\\nb\\n'\na…b\n```\n"), tmp_path)
+
+
+def test_a_command_that_does_not_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("test_tutorial.TOO_LONG_SECONDS", 0.2)
+    with pytest.raises(AssertionError, match="took too long or ended the shell, after\none\n"):
+        run_page(page(tmp_path, "```console\n$ echo one; exec tail -f /dev/null\n```\n"), tmp_path)
 
 
 def test_failures_files_and_background_jobs_are_told(tmp_path: Path):
