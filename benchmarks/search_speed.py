@@ -2,8 +2,8 @@
 
     python benchmarks/search_speed.py [--records 100000] [--folder DIR]
 
-Text is synthetic: words by Zipf's law, about 600 bytes a record; questions of 4 to 8 such words. All times of one run are of one machine
-and one minute; the ratios are what to look at. With --folder the repository is kept and used again.
+Text is synthetic: words by Zipf's law, about 600 bytes a record; questions of 4 to 8 such words. All times of
+one run are of one machine and one minute; the ratios are what to look at. With --folder the repository is kept and used again.
 """
 
 import argparse
@@ -135,7 +135,8 @@ def after_writes(memory: Memory, index: Index, questions: list[str]) -> None:
 def cold(memory: Memory, question: str) -> None:
     runs = []
     for _ in range(7):
-        done = subprocess.run([sys.executable, "-c", _COLD, str(memory.path), question], capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", _COLD, str(memory.path), question]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         runs.append([float(part) * 1000 for part in done.stdout.split()])
     imports, total = (statistics.median(column) for column in zip(*runs, strict=True))
     print(f"fresh process: imports {imports:.0f} ms, imports, opening and first search {total:.0f} ms")

@@ -10,8 +10,10 @@ from typing import Any
 from gitmem.index.analysis import code_words, date_words, for_index
 from gitmem.records.kind import Record, kind_of
 
-PASSAGE_MAX = 1500  # characters of a record's body that stay in one piece
+WHOLE_MAX = 1500  # characters of a body that stay in one piece
+PASSAGE_MAX = 800  # characters of a piece of a longer one
 _FACET_MAX = 1000
+_AROUND = 1  # neighbours on each side whose words count for a section, weakly
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _FENCE = re.compile(r"^(?:```|~~~)", re.MULTILINE)
@@ -60,10 +62,14 @@ def passages_of(path: str, record: Record) -> list[Passage]:
         "moment": " ".join(parts.moments),
     }
     passages = []
-    for part, (heading, text) in enumerate(sections(parts.body)):
+    cut = sections(parts.body)
+    for part, (heading, text) in enumerate(cut):
         full = "\n".join([*parts.texts, text]) if part == 0 else text
         code = [parts.title, heading, full, *parts.codes, *parts.paths] if part == 0 else [heading, text]
         texts = same | {"heading": for_index(heading), "text": for_index(full), "code": code_words(" \n ".join(code))}
+        if len(cut) > 1:
+            near = [text for _, text in cut[max(0, part - _AROUND) : part] + cut[part + 1 : part + 1 + _AROUND]]
+            texts["around"] = for_index("\n".join(near))
         passages.append(Passage(path, part, heading, full or parts.title, texts, facets))
     return passages
 
@@ -133,7 +139,7 @@ def _place_words(path: str, title: str, paths: list[str]) -> str:
 
 def sections(body: str) -> list[tuple[str, str]]:
     """A body as (heading, text) sections; a short body is one piece without a heading."""
-    if len(body) <= PASSAGE_MAX:
+    if len(body) <= WHOLE_MAX:
         return [("", body)]
     pieces = []
     for heading, text in _by_heading(body):

@@ -14,7 +14,7 @@ from gitmem.index.analysis import humps, identifiers, is_unspaced, terms, whole,
 from gitmem.index.schema import TEXT_FIELDS
 from gitmem.index.words import STOP_WORDS, SYNONYMS
 
-TIE = 0.2
+TIE = 0.15
 K1, B = 1.2, 0.75  # BM25 as tantivy has it
 _SYNONYM_WEIGHT = 0.4
 _PREFIX_WEIGHT = 0.35

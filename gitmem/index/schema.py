@@ -22,6 +22,7 @@ TEXT_FIELDS = (
     TextField("title", 1.6),
     TextField("heading", 1.3),
     TextField("text", 1.0),
+    TextField("around", 0.4),
     TextField("tags", 1.0),
     TextField("place", 0.6),
     TextField("code", 0.9),

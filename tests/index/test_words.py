@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.git.repository import Repository
 from gitmem.index.analysis import code_words, words
-from gitmem.index.passages import PASSAGE_MAX, sections
+from gitmem.index.passages import PASSAGE_MAX, WHOLE_MAX, sections
 from gitmem.index.search import Index
 from gitmem.index.snippet import SNIPPET_MAX, snippet
 from gitmem.memory.caller import Caller
@@ -90,21 +90,17 @@ def test_identifiers_are_indexed_whole_and_in_parts() -> None:
 
 
 def test_long_bodies_are_cut_at_headings_but_not_inside_code() -> None:
-    filler = "x" * 800
+    filler = "x" * 750
     body = f"intro\n\n# One\n{filler}\n\n```\n# no heading\n```\n\n## Two\n{filler}"
     assert [heading for heading, _ in sections(body)] == ["", "One", "Two"]
     assert sections("# short\n\ntext") == [("", "# short\n\ntext")]
 
 
-@given(st.text(alphabet="ab #\n`.é", max_size=6000).map(lambda text: text * 3))
+@given(st.text(alphabet="ab \n.é", max_size=3000).map(lambda text: text * 3))
 def test_sections_lose_nothing_and_are_short(body: str) -> None:
     pieces = sections(body)
-    assert pieces
-    assert all(len(text) <= PASSAGE_MAX for _, text in pieces)
-    if len(body) > PASSAGE_MAX:
-        kept = "".join("".join(text.split()) for _, text in pieces)
-        assert kept.count("a") + sum(heading.count("a") for heading, _ in dict.fromkeys(pieces)) >= 0
-        assert kept.count("é") <= body.count("é")
+    assert all(len(text) <= (PASSAGE_MAX if len(body) > WHOLE_MAX else WHOLE_MAX) for _, text in pieces)
+    assert "".join("".join(text.split()) for _, text in pieces) == "".join(body.split())
 
 
 @given(st.text(max_size=2000), st.sets(st.text(min_size=1, max_size=6)))
@@ -130,7 +126,7 @@ def test_any_edits_are_answered_as_by_an_index_made_anew(
     commits = []
     for step in steps:
         with memory.transaction(memory.view(), Caller("ada"), "edit") as change:
-            for number, text, fold in step:
+            for number, text, _ in step:
                 record = Knowledge(id=f"n-00000{number}", title=f"Record {number}", content=" ".join(text or []))
                 if text is not None:
                     change.put(record)
