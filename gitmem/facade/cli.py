@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from gitmem.errors import GitmemError, closest
-from gitmem.facade.given import Given
+from gitmem.facade.given import Given, log_path, logged_to_file
 
 DONE, REFUSED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -116,24 +116,26 @@ def _verbs() -> dict[str, Any]:
 
 
 def _refused(error: GitmemError) -> int:
-    from gitmem.facade.calls import Bug
-    from gitmem.facade.given import log_path
     from gitmem.facade.terminal import say
 
     say(error.message)
-    if isinstance(error, Bug):
-        say(f"log: {log_path()}")
-        return BUG
     say(f"fix: {error.fix}")
     return REFUSED
 
 
 def _bug(error: Exception) -> int:
-    from gitmem.facade.calls import logged
-    from gitmem.facade.given import logged_to_file
+    # nothing of gitmem's own is imported here: what is broken may be just that
+    import logging
 
     with logged_to_file():
-        return _refused(logged(error, "the command"))
+        logging.getLogger("gitmem").error("the command failed", exc_info=error)
+    return tell_bug("gitmem has a bug: this command failed inside.")
+
+
+def tell_bug(message: str) -> int:
+    """Say that something of ours failed, and where its traceback is; the exit code for it."""
+    click.echo(f"{message}\nlog: {log_path()}", err=True)
+    return BUG
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -15,6 +15,7 @@ from gitmem.facade.given import Given, logged_to_file
 from gitmem.facade.terminal import put, put_as_is, put_json, say
 
 if TYPE_CHECKING:
+    from gitmem.facade.calls import Office
     from gitmem.git.maintenance import Condition
 
 C = TypeVar("C", bound=click.Command)
@@ -111,11 +112,17 @@ def import_markdown(given: Given, directory: Path, *, name: str, overwrite: bool
             office.memory, given.caller(), directory, given.stated_project, progress, name=name, overwrite=overwrite
         )
         if report.commits:
-            office.index.fold()
+            _bring_index_up(office)
     if given.json:
         put_json(plain(report))
     else:
         put("\n".join(report.lines()))
+
+
+def _bring_index_up(office: "Office") -> None:
+    # each command is a process of its own: without this, every one of them would read what is new again
+    office.index.count(view=office.memory.view(), by="kind")
+    office.index.fold()
 
 
 import_.add_command(import_markdown)
@@ -192,11 +199,9 @@ def _log(given: Given, limit: int) -> Iterator[dict[str, str]]:
 
 
 def _record_log(given: Given, record_id: str, limit: int) -> Iterator[dict[str, str]]:
-    import gitmem.domains.all  # noqa: F401  declares the verbs
+    from gitmem.facade.cli_verbs import ask
 
-    with given.office() as office:
-        history = office.call("history", {"id": record_id, "limit": limit}, given.claims()).value
-    for each in history.versions:
+    for each in ask(given, "history", {"id": record_id, "limit": limit}).value.versions:
         yield _told(each.commit, each.time, each.author, each.verb, each.subject)
 
 

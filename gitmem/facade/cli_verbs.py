@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from gitmem.answers import structured
-from gitmem.facade.cli import command_name, common_options, first_sentence
+from gitmem.facade.calls import Bug
+from gitmem.facade.cli import command_name, common_options, first_sentence, tell_bug
 from gitmem.facade.given import Given
 from gitmem.facade.terminal import put_answer
 from gitmem.records.shape import Json
-from gitmem.verbs import DESK_ARGUMENTS, Parameter, Verb
+from gitmem.verbs import DESK_ARGUMENTS, Answer, Parameter, Verb
 
 _STDIN_TAKEN = "gitmem.stdin"
 
@@ -136,9 +137,17 @@ def _call(verb: Verb, first: Parameter | None, **values: Any) -> None:
     arguments: dict[str, Json] = {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value not in (None, ())
     }
-    with given.office() as office:
-        answer = office.call(verb.name, arguments | _of_the_desk(verb, given), given.claims())
+    answer = ask(given, verb.name, arguments | _of_the_desk(verb, given))
     put_answer(structured(answer), verb, arguments, as_json=given.json)
+
+
+def ask(given: Given, name: str, arguments: dict[str, Json]) -> Answer:
+    """The answer of a verb. Raises GitmemError, or Exit with the failure told."""
+    with given.office() as office:
+        try:
+            return office.call(name, arguments, given.claims())
+        except Bug as bug:
+            raise click.exceptions.Exit(tell_bug(bug.message)) from None
 
 
 def _settle_first(context: click.Context, first: Parameter, values: dict[str, Any]) -> None:

