@@ -13,8 +13,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gitmem.facade.cli import Commands
+from gitmem.facade import manual
+from gitmem.facade.cli import SPECIAL, Commands
 from gitmem.facade.given import log_path
+from gitmem.verbs import VERBS
 from tests.conftest import git
 
 GITMEM = str(Path(sys.executable).with_name("gitmem"))
@@ -139,15 +141,13 @@ def test_the_version_is_told_without_loading_what_is_slow() -> None:
 
 
 def test_the_overview_lists_every_command_under_its_domain() -> None:
-    from gitmem.facade.cli import SPECIAL
-    from gitmem.verbs import VERBS
-
     page = gitmem("--help")
     assert page.returncode == 0
     words = page.stdout.split()
     for name in [*SPECIAL, *(verb.replace("_", "-") for verb in VERBS)]:
         assert name in words
-    assert "Recording:" in page.stdout
+    for group in manual.groups():
+        assert f"\n{group.replace('_', ' ').capitalize()}:\n" in page.stdout
 
 
 def test_recorded_text_cannot_steer_the_terminal(repo: Path) -> None:
