@@ -118,14 +118,18 @@ class Follower:
         if snapshot := self._known(view):
             return snapshot
         line = self._line(epoch.overlay, view.commit)
-        if self._is_bulk(line[0] if line else epoch.base.commit, view):
-            return None
+        differing = self._differing(line[0] if line else epoch.base.commit, view.commit, at_most=_BULK + 1)
+        if len(differing) > _BULK and view.commit == self._memory.head(view.place):
+            return None  # so much belongs into the index at once, not into an overlay
         if line is None:
             return self._set_apart(epoch, view)
         for old, new in pairwise(line):
-            epoch.overlay.grow(new, self._edits(old, new))
+            epoch.overlay.grow(new, self._edits(old, new, differing if len(line) == 2 and len(differing) <= _BULK else None))
         self._fold_soon(epoch.overlay)
         return epoch.at(view.commit)
+
+    def _differing(self, old: str, new: str, at_most: int | None = None) -> list[Difference]:
+        return list(islice(self._objects.differences(self._tree(old), self._tree(new)), at_most))
 
     def _current(self) -> _Epoch | None:
         """The newest epoch, opened anew if the files changed; None if there is no whole index."""
@@ -152,11 +156,6 @@ class Follower:
             commit = parents[0] if parents else ""
             line.append(commit)
         return line[::-1]
-
-    def _is_bulk(self, start: str, view: View) -> bool:
-        """Whether so much is new that it belongs into the index at once, not into an overlay."""
-        differing = islice(self._objects.differences(self._tree(start), self._tree(view.commit)), _BULK + 1)
-        return sum(1 for _ in differing) > _BULK and view.commit == self._memory.head(view.place)
 
     def _set_apart(self, epoch: _Epoch, view: View) -> Snapshot | None:
         """An answer for a commit that is not ahead of the index: an old one, or one of another history."""
@@ -234,9 +233,9 @@ class Follower:
     def _tree(self, commit: str) -> str | None:
         return self._objects.commit(commit).tree if commit else None
 
-    def _edits(self, old: str, new: str) -> list[Edit]:
-        """What differs between two commits, as edits of the overlay."""
-        differing = list(self._objects.differences(self._tree(old), self._tree(new)))
+    def _edits(self, old: str, new: str, differing: list[Difference] | None = None) -> list[Edit]:
+        """What differs between two commits (worked out unless it is known), as edits of the overlay."""
+        differing = self._differing(old, new) if differing is None else differing
         changes = self._changes(new, old, differing)
         view = self._memory.view(commit=new)
         edits = []
