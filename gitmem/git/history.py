@@ -121,7 +121,8 @@ class _Trail:
 def _log(repository: Repository, head: str, waiting: Callable[[], bool]) -> Iterator[tuple[Commit, list[str]]]:
     """Commits from `head` backwards, children first, each with what it touched, while there is something waiting."""
     arguments = ("log", "--topo-order", "--name-only", "-z", "--no-renames", "--format=%x01%H %P%x02%ct%x02%an", head)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {"LC_ALL": "C"}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    environment |= {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1"}
     command = ["git", "-C", str(repository.path), "-c", "log.showRoot=true", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
         assert process.stdout is not None

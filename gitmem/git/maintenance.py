@@ -10,13 +10,14 @@ import logging
 import os
 import struct
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from gitmem.errors import GitmemError
-from gitmem.git.objects import pack_header, store_pack
+from gitmem.git.objects import KEEP_TEXT, pack_header, store_pack
 from gitmem.git.repository import Repository, run_git
 
 FOLD_AT = 16  # packs of one tier
@@ -51,11 +52,12 @@ class Upkeep:
         self._thread: threading.Thread | None = None
         self._flushes = 0
 
-    def flushed(self) -> None:
-        """Told by the writer after each flush: starts folding at a threshold, and folds at once at the limit."""
+    def flushed(self, made: Path) -> None:
+        """Told by the writer, under its lock, after each flush: folds behind it at a threshold, at once at the limit."""
         self._flushes += 1
-        if self._flushes % 4:
+        if self._flushes % 4 != 1:  # the first one counts: a command is a process that writes once
             return
+        _release_kept(made)
         count = len(self._repository.objects.packs())
         if count >= PACKS_MAX:
             with self._lock:
@@ -116,6 +118,14 @@ class Upkeep:
         """Wait for the background thread."""
         if self._thread is not None:
             self._thread.join(timeout=60)
+
+
+def _release_kept(made: Path) -> None:
+    # whoever holds the writer's lock is the only one to write: other packs that are kept are of killed processes
+    for keep in made.parent.glob("pack-*.keep"):
+        with suppress(FileNotFoundError):  # a push took its own away
+            if keep.stem != made.stem and keep.read_bytes() == KEEP_TEXT:
+                keep.unlink()
 
 
 def _size(path: Path) -> int:

@@ -13,6 +13,7 @@ import weakref
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -36,6 +37,7 @@ _TYPE_NAMES: dict[int, ObjectType] = {number: name for name, number in _TYPE_NUM
 # Level 1: pushing entropy out of the last bytes costs five times the CPU, and upkeep repacks anyway.
 _ZLIB_LEVEL = 1
 _READ_TRIES = 3
+KEEP_TEXT = b"gitmem: until a ref holds it\n"
 
 
 class MissingObject(GitmemError):
@@ -223,7 +225,7 @@ class Objects:
         self.pack_folder = objects_path / "pack"
         self._stores = [DiskObjectStore(str(path)) for path in (objects_path, *alternates)]
         # packs stay open between reads; whoever lets go of this object lets go of them
-        weakref.finalize(self, _close_stores, self._stores)
+        self.close = weakref.finalize(self, _close_stores, self._stores)
         self._reading = threading.Lock()  # dulwich's open packs share file positions
         self._trees: _Warm[Tree] = _Warm(50_000)
         self._commits: _Warm[Commit] = _Warm(20_000)
@@ -351,6 +353,17 @@ class Objects:
         if unique:
             write_pack(self.pack_folder, unique)
 
+    @contextmanager
+    def written(self, new: Iterable[NewObject]) -> Iterator[Path]:
+        """The same, for objects that no ref holds until the block ends; yields the pack's index."""
+        # `git gc --prune=now` deletes packs of objects that no ref holds, but none with a .keep file
+        index = write_pack(self.pack_folder, {each.oid: each for each in new}, keep=True)
+        try:
+            yield index
+        finally:
+            with suppress(OSError):  # upkeep takes away what stays
+                index.with_suffix(".keep").unlink()
+
     def packs(self) -> list[Path]:
         """The packs on disk, by their index files."""
         return sorted(self.pack_folder.glob("pack-*.idx"))
@@ -361,7 +374,7 @@ def _close_stores(stores: list[DiskObjectStore]) -> None:
         store.close()
 
 
-def write_pack(folder: Path, new: Mapping[str, NewObject]) -> None:
+def write_pack(folder: Path, new: Mapping[str, NewObject], *, keep: bool = False) -> Path:
     """Write an undeltified pack and its index, both flushed, the index last: git sees all or nothing."""
     entries: list[tuple[bytes, int, int]] = []
     chunks = [pack_header(len(new))]
@@ -372,7 +385,7 @@ def write_pack(folder: Path, new: Mapping[str, NewObject]) -> None:
         entries.append((bytes.fromhex(each.oid), offset, zlib.crc32(chunk)))
         chunks.append(chunk)
         offset += len(chunk)
-    store_pack(folder, chunks, entries)
+    return store_pack(folder, chunks, entries, keep=keep)
 
 
 def pack_header(count: int) -> bytes:
@@ -402,7 +415,7 @@ def _pack_index(entries: list[tuple[bytes, int, int]], pack_checksum: bytes) -> 
     return body + hashlib.sha1(body, usedforsecurity=False).digest()
 
 
-def store_pack(folder: Path, chunks: list[bytes], entries: list[tuple[bytes, int, int]]) -> Path:
+def store_pack(folder: Path, chunks: list[bytes], entries: list[tuple[bytes, int, int]], *, keep: bool = False) -> Path:
     """Put the chunks of a pack on disk with the index of its (id, offset, crc32) entries; the index's path."""
     body = b"".join(chunks)
     checksum = hashlib.sha1(body, usedforsecurity=False).digest()
@@ -410,10 +423,18 @@ def store_pack(folder: Path, chunks: list[bytes], entries: list[tuple[bytes, int
     name = hashlib.sha1(b"".join(oid for oid, _, _ in entries) + checksum, usedforsecurity=False).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     pack_path, index_path = folder / f"pack-{name}.pack", folder / f"pack-{name}.idx"
-    with _DurableFile(folder, pack_path) as file:
-        file.write(body + checksum)
-    with _DurableFile(folder, index_path) as file:
-        file.write(_pack_index(entries, checksum))
+    kept = index_path.with_suffix(".keep")
+    try:
+        if keep:
+            kept.write_bytes(KEEP_TEXT)
+        with _DurableFile(folder, pack_path) as file:
+            file.write(body + checksum)
+        with _DurableFile(folder, index_path) as file:
+            file.write(_pack_index(entries, checksum))
+    except OSError:
+        if keep:
+            kept.unlink(missing_ok=True)
+        raise
     flush_folder(folder)
     return index_path
 

@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from gitmem.errors import GitmemError
 from gitmem.git.objects import flush_folder
+from gitmem.names import shown
 
 _OID = re.compile(r"[0-9a-f]{40}")
 _LOCK_PATIENCE_SECONDS = 8.0
@@ -15,6 +17,16 @@ _LOCK_STALE_SECONDS = 3.0
 
 class RefLocked(Exception):
     """Another program holds the ref's lock file: a lost race, try again."""
+
+
+class BrokenRef(GitmemError):
+    """A ref's file holds no object id, or the repository of the ref is gone: not the same as no ref."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"{name} cannot be read: {why}.",
+            fix="See what 'git fsck' says of the repository; a clone or a backup has the commit.",
+        )
 
 
 class Refs:
@@ -26,7 +38,7 @@ class Refs:
         self._packed: dict[str, str] = {}
 
     def read(self, name: str) -> str | None:
-        """The object id that a ref holds, or None. Symbolic refs are followed."""
+        """The object id that a ref holds, or None. Symbolic refs are followed. Raises BrokenRef."""
         for _ in range(5):
             try:
                 text = (self._root / name).read_text("ascii").strip()
@@ -34,7 +46,9 @@ class Refs:
                 # Packing writes packed-refs before it removes the loose file, so this order misses nothing.
                 return self._read_packed().get(name)
             if not text.startswith("ref: "):
-                return text if _OID.fullmatch(text) else None
+                if not _OID.fullmatch(text):
+                    raise BrokenRef(name, f"its file holds {shown(text)}, which is no object id")
+                return text
             name = text.removeprefix("ref: ")
         return None
 
@@ -43,6 +57,8 @@ class Refs:
         try:
             status = path.stat()
         except FileNotFoundError:
+            if not (self._root / "HEAD").exists():  # an open memory was moved or removed: it is not an empty one
+                raise BrokenRef("refs/", f"there is no repository at {self._root} any more") from None
             return {}
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp != self._packed_at:
@@ -93,21 +109,25 @@ class Refs:
 
     def _take(self, lock: Path) -> int:
         deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
+        seen, since = _identity(lock), time.monotonic()
         while True:
             try:
                 return os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
             except FileExistsError:
-                if self._is_stale(lock):
+                if (current := _identity(lock)) != seen:
+                    seen, since = current, time.monotonic()
+                # A program that was killed leaves its lock file; git holds one for milliseconds. It is watched,
+                # since the age that its time stamp tells is wrong when a clock was set or a machine slept.
+                elif time.monotonic() - since > _LOCK_STALE_SECONDS:
                     lock.unlink(missing_ok=True)
-                elif time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     raise RefLocked(str(lock)) from None
-                else:
-                    time.sleep(0.005)
+                time.sleep(0.005)
 
-    @staticmethod
-    def _is_stale(lock: Path) -> bool:
-        # A program that was killed leaves its lock file. git holds one for milliseconds.
-        try:
-            return time.time() - lock.stat().st_mtime > _LOCK_STALE_SECONDS
-        except FileNotFoundError:
-            return False
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns

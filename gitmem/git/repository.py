@@ -1,9 +1,11 @@
 """One bare repository on this machine: where it is, what it is set to, its objects and refs."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -58,11 +60,13 @@ class Repository:
     @classmethod
     def init(cls, path: Path) -> "Repository":
         """A bare repository at `path`: the one that is there, or a new one. An existing other folder is refused."""
-        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        if not path.exists():
             path.mkdir(parents=True, exist_ok=True)
-            run_git(path, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
-        repository = cls(path)
-        repository.configure()
+        with _alone_at(path):
+            if path.is_dir() and not any(path.iterdir()):
+                run_git(path, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
+            repository = cls(path)
+            repository.configure()
         return repository
 
     def configure(self) -> None:
@@ -99,6 +103,17 @@ class Repository:
                     waiting.append(parent)
 
 
+@contextmanager
+def _alone_at(path: Path) -> Iterator[None]:
+    # agents' servers start together on a new memory; the lock is on the folder itself, so it leaves no file behind
+    number = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
 def _checked(path: Path) -> Path:
     path = path.expanduser().absolute()
     if not path.exists():
@@ -118,7 +133,11 @@ def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     if program is None:
         raise GitmemError("There is no git program on PATH.", fix="Install git 2.31 or newer.")
     # A hook's GIT_DIR or quarantine must not leak into commands about another repository.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {
+        "LC_ALL": "C",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",  # refs/replace, which anyone may push, must not change what history tells
+    }
     done = subprocess.run(
         [program, "-C", str(folder), *arguments], input=stdin, capture_output=True, text=True, env=environment, errors="replace"
     )

@@ -156,15 +156,15 @@ class Writer:
                     for each in batch:
                         each.done = True
                     return
-            except RefLocked:
-                continue
+            except (RefLocked, FileNotFoundError):
+                continue  # `git gc --prune=now` clears away unfinished packs, those of the living too
         for each in batch:
             each.fail(StorageFailed(OSError(f"{ref} stays locked or keeps changing")))
 
     def _publish(self, ref: str, tip: str | None, chain: "_Chain") -> bool:
-        self._repository.objects.write(chain.new)
-        self._upkeep.flushed()
-        return self._repository.refs.swap(ref, tip, chain.head)
+        with self._repository.objects.written(chain.new) as made:
+            self._upkeep.flushed(made)
+            return self._repository.refs.swap(ref, tip, chain.head)
 
 
 class _Chain:
