@@ -27,7 +27,7 @@ class BadName(BadArgument):
 
     def __init__(self, name: str, what: str, why: str) -> None:
         super().__init__(
-            f"{shown(name)} cannot be the name of a {what}: {why}.",
+            f"{shown(name)} cannot be the name of {'an' if what[0] in 'aeiou' else 'a'} {what}: {why}.",
             fix=f"Use 1 to {NAME_MAX} of a-z 0-9 . _ - that start and end with a letter or digit"
             f"{_suggestion(name)}.",
         )

@@ -78,7 +78,7 @@ class Verb:
     @property
     def group(self) -> str:
         """The domain that declares it."""
-        return self.function.__module__.rpartition(".")[2]
+        return self.function.__module__.split(".")[2]
 
     @cached_property
     def summary(self) -> str:
@@ -123,7 +123,7 @@ class Verb:
             except Mismatch as mismatch:
                 problems += [f"{mismatch_place(name, where)} {what}" for where, what in mismatch.problems]
         missing = [p for p in self.parameters.values() if p.required and p.name not in bound]
-        problems += [f"{p.name} is missing ({p.description})" for p in missing if arguments.get(p.name) is None]
+        problems += [f"{p.name} is missing ({p.description.rstrip('.')})" for p in missing if arguments.get(p.name) is None]
         if problems:
             raise BadArgument(f"{self.name}: " + "; ".join(problems) + ".", fix=f"{self.name} takes {self._usage()}.")
         return bound

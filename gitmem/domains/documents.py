@@ -24,7 +24,7 @@ SUFFIXES = (".md", ".markdown")
 DEFAULT_TYPE: MemoryType = "architecture"
 
 # Where a document stands while it is read as if it were a record's file.
-_PLACE = "projects/import/knowledge/architecture/00/import-00000000.md"
+_PLACE = "projects/import/knowledge/{}/00/import-00000000.md"
 _KIND = kind_of(Knowledge)
 _TAKEN = frozenset(("title", "tags", "status", "files_related"))
 # Names of ours that mean something else in a document, or that a document must not say, such as its author.
@@ -99,11 +99,12 @@ def _with_front_matter(source: str, text: str) -> Document:
         return plain
     head, body = found["head"], text[found.end() :]
     types = {each["key"]: each["value"] for each in _TYPE.finditer(head) if each["value"] in MEMORY_TYPES}
+    memory_type = cast(MemoryType, types.get("memory_type") or types.get("type") or DEFAULT_TYPE)
     aside = _OURS - types.keys()
-    record, problems = _decoded(head, body, aside)
+    record, problems = _decoded(head, body, aside, memory_type)
     bad = {name.partition("[")[0]: what for name, what in problems} if record else {}
     if bad:
-        record, _ = _decoded(head, body, aside | bad.keys())
+        record, _ = _decoded(head, body, aside | bad.keys(), memory_type)
     # keys of a mapping in braces have no lines of their own that could be kept
     if record is None or head.lstrip().startswith("{") or not _keeps(record):
         why = problems[0][1] if problems and record is None else "it is written in a way that cannot be kept"
@@ -112,7 +113,7 @@ def _with_front_matter(source: str, text: str) -> Document:
         plain,
         title=record.title,
         content=record.content.strip("\n"),
-        memory_type=cast(MemoryType, types.get("memory_type") or types.get("type") or DEFAULT_TYPE),
+        memory_type=memory_type,
         status=record.status if re.search(r"^status[ \t]*:", head, re.MULTILINE) and "status" not in bad else None,
         tags=record.tags,
         files_related=record.files_related,
@@ -121,10 +122,12 @@ def _with_front_matter(source: str, text: str) -> Document:
     )
 
 
-def _decoded(head: str, body: str, renamed: Collection[str]) -> tuple[Knowledge | None, list[tuple[str, str]]]:
+def _decoded(
+    head: str, body: str, renamed: Collection[str], memory_type: MemoryType
+) -> tuple[Knowledge | None, list[tuple[str, str]]]:
     """The document as a record, with some keys set aside under other names; (field, what) of its problems."""
     kept = re.sub(rf"^({'|'.join(renamed)})([ \t]*:)(?=\s)", r"original_\1\2", head, flags=re.MULTILINE)
-    decoded = decode(_KIND, _PLACE, f"---\n{kept}---\n\n{body}".encode("utf-8", "replace"))
+    decoded = decode(_KIND, _PLACE.format(memory_type), f"---\n{kept}---\n\n{body}".encode("utf-8", "replace"))
     record = decoded.record
     # a missing title is found elsewhere, and the text is looked at when it is recorded
     problems = [(each.field, each.what) for each in decoded.problems if each.field != "content"]

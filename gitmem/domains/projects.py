@@ -1,17 +1,22 @@
 """Projects: what a memory is divided into, and who works on each."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
 from gitmem.desk import Desk, UnknownProject
 from gitmem.errors import BadArgument, NotFound, Refused, closest
+from gitmem.memory.gate import Change, rule
 from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most
+from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
 from gitmem.verbs import verb
 
+_IN_PROJECT = re.compile(r"projects/([^/]+)/")
 Tier = Literal["admin", "member", "pending"]
 
 
@@ -68,6 +73,29 @@ class Project(Record):
     def without_member(self, name: str) -> "Project":
         """The project without a member."""
         return replace(self, members=tuple(each for each in self.members if each.name != name))
+
+
+@rule
+def projects_are_registered(change: Change) -> Iterator[Problem]:
+    """No record stands in a project that is not there, and no project goes before its records."""
+    if change.before.place.family != "main":
+        return
+    named = {match[1] for path in change.edits if (match := _IN_PROJECT.match(path))}
+    for name in sorted(named):
+        path = project_path(name)
+        if change.has(path):
+            continue
+        left = [edited for edited, edit in change.edits.items() if edit.new and edited.startswith(f"projects/{name}/")]
+        if left:
+            yield Problem(left[0], "", f"is in the project {shown(name)}, which has no {path}; add that first")
+        elif any(each not in change.edits for each in _files_of(change, name)):
+            yield Problem(path, "", "cannot be removed while the project has records")
+
+
+def _files_of(change: Change, name: str) -> Iterator[str]:
+    entry = change.before.peek(f"projects/{name}")
+    if entry is not None:
+        yield from (path for path, _ in change.before.objects.files(entry.oid, f"projects/{name}/"))
 
 
 @dataclass(frozen=True)

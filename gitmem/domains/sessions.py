@@ -38,8 +38,8 @@ class LiveSession(Record):
     home: ClassVar[str] = "{id}.yaml"
     ref: ClassVar[str] = FAMILY
 
-    id: str = field("`<project>_<agent>_<hex>`", check=a_session_id)
-    agent: str = field("who works", check=one_line)
+    id: str = field("`<project>_<agent>_<hex>`", check=a_session_id, example="web-shop_ann_3fa2b81c")
+    agent: str = field("who works", check=one_line, example="ann")
     task: str = field("what they work on", default="", check=at_most(2000))
     role: str = field("as what", default="", check=at_most(500))
     capabilities: tuple[Capability, ...] = field("what they can do", default=(), check=at_most(100))
@@ -56,8 +56,8 @@ class Session(Record):
     home: ClassVar[str] = "{scope}/sessions/{month}/{id}.md"
     body: ClassVar[str] = "handoff_notes"
 
-    id: str = field("`<project>_<agent>_<hex>`", index="keyword", check=a_session_id)
-    agent: str = field("who worked", index="keyword", check=one_line)
+    id: str = field("`<project>_<agent>_<hex>`", index="keyword", check=a_session_id, example="web-shop_ann_3fa2b81c")
+    agent: str = field("who worked", index="keyword", check=one_line, example="ann")
     task: str = field("what they worked on", index="title", default="", check=at_most(2000))
     started: datetime | None = field("when it began", default=None)
     ended: datetime | None = field("when it ended", default=None)

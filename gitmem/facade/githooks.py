@@ -11,8 +11,9 @@ from gitmem.git.repository import MAIN, Repository
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, Place, View
-from gitmem.names import shown
+from gitmem.names import name_problem, shown
 from gitmem.records.codec import Problem
+from gitmem.records.kind import KINDS
 
 NOTHING = "0" * 40
 _RECORD_REFS = "refs/gitmem/"
@@ -44,6 +45,8 @@ def refused(repository: Repository, old: str, new: str, ref: str) -> Iterator[st
     """The reasons to refuse one ref update, in lines for the pusher; none if it may come in."""
     place = _place(ref)
     if place is None:
+        if ref.startswith(_RECORD_REFS) and new != NOTHING:
+            yield f"gitmem: {shown(ref, 100)} is no ref that gitmem keeps. Nothing was changed."
         return
     if new == NOTHING:
         yield f"gitmem: {ref} cannot be deleted: it is the team's memory. Nothing was changed."
@@ -61,7 +64,8 @@ def _place(ref: str) -> Place | None:
     if ref == MAIN:
         return MAIN_PLACE
     family, _, project = ref.removeprefix(_RECORD_REFS).partition("/")
-    return Place(family, project) if ref.startswith(_RECORD_REFS) and project and "/" not in project else None
+    known = ref.startswith(_RECORD_REFS) and any(kind.record.ref == family for kind in KINDS.values())
+    return Place(family, project) if known and not name_problem(project) else None
 
 
 def _is_ancestor(repository: Repository, old: str, new: str) -> bool:

@@ -12,7 +12,7 @@ from gitmem.errors import Refused
 from gitmem.git.objects import FILE, Entry
 from gitmem.memory.caller import Caller
 from gitmem.memory.view import View
-from gitmem.names import shown
+from gitmem.names import name_problem, shown
 from gitmem.records.codec import Decoded, Problem
 from gitmem.records.kind import KINDS, kind_at
 
@@ -22,6 +22,7 @@ PATH_MAX_BYTES = 400
 # Files of `main` that belong to the team and are no records.
 FREE_FILES = frozenset({"README.md", "AGENTS.md", ".gitattributes", "CODEOWNERS", ".gitignore"})
 
+_SCOPE_NAME = re.compile(r"projects/([^/]*)/")
 _CONFLICT = re.compile(rb"^(<{7} .*|={7}|>{7} .*)$", re.MULTILINE)
 
 
@@ -48,6 +49,11 @@ class Change:
         for path, edit in self.edits.items():
             if edit.new is not None:
                 yield path, edit.new
+
+    def has(self, path: str) -> bool:
+        """Whether there will be something at a path."""
+        edit = self.edits.get(path)
+        return edit.new is not None if edit else self.before.entry(path) is not None
 
     def decoded(self, path: str) -> Decoded | None:
         """The file at `path` as it will be; None if it will not be there or is of no kind."""
@@ -76,7 +82,7 @@ class GateRefused(Refused):
         self.problems = problems
         listing = "\n".join(f"- {problem}" for problem in problems)
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        super().__init__(f"Nothing was written: {count}.\n{listing}\n", fix="Mend what is listed and try again.")
+        super().__init__(f"Nothing was written: {count}.\n{listing}", fix="Mend what is listed and try again.")
 
 
 def check(change: Change) -> list[Problem]:
@@ -107,6 +113,8 @@ def files_are_records(change: Change) -> Iterator[Problem]:
             continue
         if kind_at(path, family) is None:
             yield Problem(path, "", f"is no place for a file: {_homes_near(path, family)}")
+        elif (scope := _SCOPE_NAME.match(path)) and (problem := name_problem(scope[1])):
+            yield Problem(path, "", f"is in a folder that is no project's: {problem}")
         elif path in change.known:
             yield from change.known[path].problems
         else:
@@ -134,5 +142,6 @@ def _pushed_file_problems(change: Change, path: str, entry: Entry) -> Iterator[P
 def _homes_near(path: str, family: str) -> str:
     homes = [k.record.home for k in KINDS.values() if k.record.ref == family]
     parts = set(path.split("/"))
-    best = sorted(homes, key=lambda home: -len(parts & set(home.replace("{scope}", "projects/shared").split("/"))))
-    return "files live at " + ", ".join(best[:3])
+    # the likeliest first: what shares folders with the path, and of those what holds most
+    best = sorted(homes, key=lambda home: (-len(parts & set(home.split("/"))), -home.count("/")))
+    return f"files live at {', '.join(best[:3])}" if homes else "gitmem keeps nothing here"

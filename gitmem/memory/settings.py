@@ -1,11 +1,14 @@
 """The memory's own settings file, `gitmem.yaml`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from gitmem.errors import GitmemError
-from gitmem.memory.view import View
+from gitmem.memory.gate import Change, rule
+from gitmem.memory.view import MAIN_PLACE, View
 from gitmem.records.check import between
+from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
 
 FORMAT_VERSION = 1
@@ -30,6 +33,14 @@ class Settings(Record):
     home: ClassVar[str] = PATH
 
     format: int = field("version of the file layout", check=between(1, FORMAT_VERSION), example=1)
+
+
+@rule
+def settings_stay(change: Change) -> Iterator[Problem]:
+    """A memory keeps saying which format it has."""
+    edit = change.edits.get(PATH)
+    if edit is not None and edit.new is None and change.before.place == MAIN_PLACE:
+        yield Problem(PATH, "", "cannot be removed: it says which format the memory has")
 
 
 def settings_of(view: View) -> Settings:

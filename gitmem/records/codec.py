@@ -147,6 +147,10 @@ def _read(kind: Kind, path: str, scope: str, head: str, body: str, first_line: i
             values[f.name] = _load(f, entry.value, path, entry.line + first_line, problems)
     where = kind.match(path) or {}
     for f in kind.path_fields:
+        said = entries.get(f.name)
+        if said is not None and said.value != where.get(f.name):
+            what = f"says {shown(str(said.value))}, but the path says {shown(where.get(f.name, ''))}; leave it to the path"
+            problems.append(Problem(path, f.name, what, said.line + first_line))
         values[f.name] = _load(f, where.get(f.name, ""), path, 0, problems)
     if (body_field := kind.body_field) is not None:
         values[body_field.name] = body.removesuffix("\n")

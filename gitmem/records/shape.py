@@ -208,13 +208,18 @@ def _list_in_text(text: str) -> Json:
     return [text] if text else []
 
 
+def _mapping_in_text(value: Json) -> Json:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            pass
+    return value
+
+
 def _mapping(item: Shape) -> Shape:
     def load(value: Json) -> dict[str, Any]:
-        if isinstance(value, str) and value.lstrip().startswith("{"):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                raise _expected("a mapping", value) from None
+        value = _mapping_in_text(value)
         if not isinstance(value, dict):
             raise _expected("a mapping", value)
         return {"".join(key): item.load(each) for key, each in value.items()}
@@ -237,11 +242,7 @@ def _structure(cls: type) -> Shape:
     def load(value: Json) -> Any:
         if isinstance(value, cls):
             return value
-        if isinstance(value, str) and value.lstrip().startswith("{"):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                raise _expected("a mapping", value) from None
+        value = _mapping_in_text(value)
         if not isinstance(value, dict):
             raise _expected(f"a mapping with {', '.join(parts)}", value)
         problems = list(_misnamed(value))

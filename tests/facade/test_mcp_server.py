@@ -243,7 +243,7 @@ async def test_a_name_stated_outside_the_arguments_outranks_the_agent_argument_o
 async def test_a_name_that_cannot_be_one_is_refused(client: Client) -> None:
     result = await client.call_tool("memory_record_learning", LEARNING, meta={"dev.gitmem/agent": "../ada"})
     assert result.is_error
-    assert "cannot be the name of a agent" in text(result)
+    assert "cannot be the name of an agent" in text(result)
 
 
 async def test_an_unknown_session_is_refused_with_what_helps(client: Client) -> None:

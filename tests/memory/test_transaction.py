@@ -22,7 +22,7 @@ ANN = Caller("ann", "declared", session="web_ann_12345678")
 
 
 def learning(title: str = "Retries", **fields: object) -> Knowledge:
-    return Knowledge(**{"scope": "projects/web", "id": new_id(title), "title": title, "created": now(), "content": "Body."} | fields)  # type: ignore[arg-type]
+    return Knowledge(**{"scope": "shared", "id": new_id(title), "title": title, "created": now(), "content": "Body."} | fields)  # type: ignore[arg-type]
 
 
 def put(memory: Memory, record: Knowledge) -> Knowledge:
@@ -48,17 +48,18 @@ def test_nothing_is_committed_when_nothing_changes(memory: Memory):
 
 
 def test_nothing_is_committed_when_the_block_raises(memory: Memory):
-    with pytest.raises(RuntimeError), memory.transaction(memory.view(), ANN, "x") as change:
-        change.put(learning())
-        raise RuntimeError
+    with pytest.raises(ZeroDivisionError), memory.transaction(memory.view(), ANN, "x") as change:
+        change.put(learning(title=str(1 / len(change.put(learning()).extra))))
     assert memory.head() == ""
 
 
 def test_all_problems_of_a_transaction_are_listed_and_nothing_lands(memory: Memory):
-    with pytest.raises(GateRefused) as refused, memory.transaction(memory.view(), ANN, "x") as change:
-        change.put(learning())
-        change.put(learning("x" * 300, content="y" * 60_000))
-        change.put(learning("Bad", tags=("",)))
+    change = memory.transaction(memory.view(), ANN, "x")
+    change.put(learning())
+    change.put(learning("x" * 300, content="y" * 60_000))
+    change.put(learning("Bad", tags=("",)))
+    with pytest.raises(GateRefused) as refused:
+        change.land()
     assert {problem.field for problem in refused.value.problems} == {"title", "content", "tags"}
     assert memory.head() == ""
 
@@ -124,7 +125,7 @@ def test_a_record_is_found_by_any_unambiguous_start_of_its_hex_digits(memory: Me
     put(memory, learning("Other", id="other-3fa2c000"))
     view = memory.view()
     for part in ("retries-3fa2b81c", "3fa2b81c", "3fa2b"):
-        assert find_path(view, part, scope="projects/web") == one.path
+        assert find_path(view, part) == one.path
     assert view.reads == {}
     with pytest.raises(Ambiguous):
         find_path(view, "3fa2")

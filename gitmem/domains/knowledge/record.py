@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Literal, get_args
 
-from gitmem.memory.gate import BODY_MAX_BYTES
+from gitmem.errors import BadArgument, NotFound
+from gitmem.memory.find import find_path
+from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
 from gitmem.names import hex_of, now
-from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
+from gitmem.records.check import at_most, bytes_at_most, each, not_blank, one_line, plain_text
+from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.shape import Json
 
@@ -74,11 +77,12 @@ class Knowledge(Record):
     body: ClassVar[str] = "content"
 
     memory_type: MemoryType = field("what sort of knowledge it is", index="keyword", default="learning")
-    id: str = field("slug and random hex digits", index="keyword", check=an_id)
-    title: str = field("what it says, in one line", index="title", check=(one_line, at_most(200)))
+    id: str = field("slug and random hex digits", index="keyword", check=an_id, example="retries-need-jitter-3fa2b81c")
+    title: str = field("what it says, in one line", index="title", check=(one_line, at_most(200)), example="Retries need jitter")
     status: Status = field("whether it still holds", index="keyword", default="active")
     tags: tuple[str, ...] = field(
-        "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60)))
+        "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60))),
+        example=("network", "retries"),
     )
     files_related: tuple[str, ...] = field(
         "paths in the code that it is about", index="path", default=(), check=(at_most(100), each(one_line), each(at_most(400)))
@@ -92,7 +96,9 @@ class Knowledge(Record):
     author: str = field("who recorded it", index="keyword", default="", check=at_most(100))
     session: str = field("the session in which it was recorded", index="keyword", default="", check=at_most(200))
     created: datetime | None = field("when it was recorded", default=None)
-    content: str = field("the knowledge, in Markdown", index="text", check=(bytes_at_most(BODY_MAX_BYTES), plain_text))
+    content: str = field(
+        "the knowledge, in Markdown", index="text", check=(not_blank, bytes_at_most(BODY_MAX_BYTES), plain_text)
+    )
 
     @property
     def digest(self) -> str:
@@ -118,6 +124,27 @@ class Knowledge(Record):
     def holds_at(self, moment: datetime) -> bool:
         """Whether it has not expired."""
         return self.expires is None or moment < self.expires
+
+
+@rule
+def successors_are_there(change: Change) -> Iterator[Problem]:
+    """What supersedes a record can be read."""
+    for path, _ in change.written():
+        decoded = change.decoded(path)
+        record = decoded.record if decoded else None
+        if isinstance(record, Knowledge) and record.superseded_by and not _is_there(change, record):
+            yield Problem(path, "superseded_by", f"is {record.superseded_by[:60]!r}, which is no record's id")
+
+
+def _is_there(change: Change, record: Knowledge) -> bool:
+    name = f"/{record.superseded_by}.md"
+    if any(path.endswith(name) for path, _ in change.written()):
+        return True
+    try:
+        found = find_path(change.before, record.superseded_by, scope=record.scope)
+    except (NotFound, BadArgument):
+        return False
+    return found not in change.edits
 
 
 def expiry(memory_type: str, days: int | None, *, clock: datetime | None = None) -> datetime | None:
