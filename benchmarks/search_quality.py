@@ -115,7 +115,6 @@ def gitmem_search(texts: list[Text], folder: Path) -> Search:
     with memory.transaction(memory.view(), Caller("ada"), "fill") as change:
         for number, text in enumerate(texts):
             record = Knowledge(
-                scope="projects/p",
                 memory_type="code_snippet" if text.path else "architecture",
                 id=f"{slugify(text.title)}-{number:08x}",
                 title=text.title[:200],

@@ -15,11 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
 import gitmem.domains.all  # noqa: F401  declares the kinds
 from gitmem.domains.knowledge.record import Knowledge
+from gitmem.domains.projects import Project
 from gitmem.git.repository import Repository
 from gitmem.index.search import Index
 from gitmem.memory.caller import Caller
@@ -27,6 +29,7 @@ from gitmem.memory.memory import Memory
 from gitmem.names import new_id
 
 _BATCH = 10_000
+_PROJECTS = 20
 _SYLLABLES = ["ba", "ko", "ri", "tel", "mun", "sa", "vor", "lin", "pe", "dra", "ga", "nos", "fi", "tu", "wer", "zo", "ham", "ki"]
 _COLD = """
 import time; started = time.perf_counter()
@@ -64,12 +67,15 @@ def records(count: int) -> Iterator[Knowledge]:
     for number in range(count):
         title = words.text(5)
         tags = tuple(dict.fromkeys(words.text(2).split()))
-        yield Knowledge(
-            scope=f"projects/p{number % 20}", id=new_id(title), title=title, tags=tags, author="ada", content=words.text(75)
-        )
+        scope = f"projects/p{number % _PROJECTS}"
+        yield Knowledge(scope=scope, id=new_id(title), title=title, tags=tags, author="ada", content=words.text(75))
 
 
 def fill(memory: Memory, count: int) -> None:
+    """Write the records, in a few large commits."""
+    with memory.transaction(memory.view(), Caller("ada"), "projects") as change:
+        for number in range(_PROJECTS):
+            change.put(Project(name=f"p{number}"))
     batch: list[Knowledge] = []
     for record in records(count):
         batch.append(record)
@@ -109,15 +115,20 @@ def compare(memory: Memory, index: Index, questions: list[str]) -> None:
     database = fts5(memory)
     view = memory.view()
     index.search(questions[0], view=view)
-    ours, theirs = [], []
     sql = "select path from docs where docs match ? order by bm25(docs, 0, 2.0, 1.0, 1.0) limit 5"
-    for question in questions:
-        anything = " OR ".join(f'"{word}"' for word in question.split())
-        ours.append(timed(lambda question=question: index.search(question, view=view)))  # type: ignore[misc]
-        theirs.append(timed(lambda anything=anything: database.execute(sql, (anything,)).fetchall()))  # type: ignore[misc]
+
+    def by_fts5(question: str) -> object:
+        return database.execute(sql, (" OR ".join(f'"{word}"' for word in question.split()),)).fetchall()
+
+    ours = [timed(partial(index.search, question, view=view)) for question in questions]
+    theirs = [timed(partial(by_fts5, question)) for question in questions]
     p95 = statistics.quantiles(ours, n=20)[-1] * 1000
     print(f"search, p50: gitmem {median_ms(ours):.2f} ms (p95 {p95:.2f}), FTS5 bm25 {median_ms(theirs):.2f} ms:"
           f" {median_ms(theirs) / median_ms(ours):.1f} times faster")
+
+
+def search_now(memory: Memory, index: Index, question: str) -> object:
+    return index.search(question, view=memory.view())
 
 
 def after_writes(memory: Memory, index: Index, questions: list[str]) -> None:
@@ -125,9 +136,10 @@ def after_writes(memory: Memory, index: Index, questions: list[str]) -> None:
     fresh, warm = [], []
     for question in questions[:100]:
         title = words.text(4)
-        put(memory, [Knowledge(scope="projects/p1", id=new_id(title), title=title, content=words.text(75))])
-        fresh.append(timed(lambda question=question: index.search(question, view=memory.view())))  # type: ignore[misc]
-        warm.append(timed(lambda question=question: index.search(question, view=memory.view())))  # type: ignore[misc]
+        put(memory, [Knowledge(id=new_id(title), title=title, content=words.text(75))])
+        search = partial(search_now, memory, index, question)
+        fresh.append(timed(search))
+        warm.append(timed(search))
     print(f"search right after a write: {median_ms(fresh):.2f} ms, without: {median_ms(warm):.2f} ms,"
           f" {median_ms(fresh) - median_ms(warm):+.2f} ms")
 

@@ -22,6 +22,8 @@ _PREFIX_MIN = 4  # characters of a word that longer words are looked up for
 _PREFIXES_MAX = 5
 _NEAR_WEIGHT = 0.5
 _CLAUSES_MAX = 24
+_LARGE = 5000  # passages
+_COMMON = 0.5
 _PREFIX_FIELDS = ("text", "code")
 
 
@@ -100,10 +102,22 @@ def clauses_of(text: str, vocabulary: Vocabulary) -> list[Clause]:
     """The clauses of a question that can match anything; of a very long one, those that tell most."""
     asked = words_of(text)
     clauses = [_clause(word, vocabulary, last=word is asked[-1]) for word in asked[: 8 * _CLAUSES_MAX]]
-    matching = [clause for clause in clauses if clause.leaves]
+    matching = _telling([clause for clause in clauses if clause.leaves], vocabulary.passages)
     if len(matching) > _CLAUSES_MAX:
         matching = sorted(matching, key=lambda clause: -worth(clause.leaves))[:_CLAUSES_MAX]
     return matching
+
+
+def _telling(clauses: list[Clause], passages: int) -> list[Clause]:
+    """The clauses without leaves that half of a large memory has: its own stop words, unless nothing is left.
+
+    They tell next to nothing, and to score every passage that has one is most of a search's time.
+    """
+    if passages < _LARGE:
+        return clauses
+    limit = passages * _COMMON
+    kept = [Clause(each.word, tuple(leaf for leaf in each.leaves if leaf.frequency <= limit)) for each in clauses]
+    return [each for each in kept if each.leaves] or clauses
 
 
 def _clause(word: Word, vocabulary: Vocabulary, *, last: bool) -> Clause:

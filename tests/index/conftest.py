@@ -28,7 +28,6 @@ def write(memory: Memory) -> Write:
 
     def write(title: str, content: str = "", *, by: str = "ada", into: Memory = memory, **values: object) -> Knowledge:
         values.setdefault("id", new_id(title))
-        values.setdefault("scope", "projects/demo")
         record = Knowledge(title=title, content=content, **values)  # type: ignore[arg-type]
         with into.transaction(into.view(), Caller(by), f"learn {title}") as change:
             return change.put(record)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from gitmem.domains.knowledge.record import Knowledge
+from gitmem.domains.projects import Project
 from gitmem.index.search import Index
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
@@ -121,10 +122,12 @@ def test_an_old_commit_is_answered_as_it_was(memory: Memory, index: Index, write
 
 
 def test_facets_filter_count_and_look_up_exactly(memory: Memory, index: Index, write: Write) -> None:
-    one = write("One", "alpha [[Two]]", tags=("net", "io"))
-    two = write("Two", "alpha", tags=("io",), scope="shared", memory_type="gotcha")
+    with memory.transaction(memory.view(), Caller("ada"), "create") as change:
+        change.put(Project(name="demo"))
+    one = write("One", "alpha [[Two]]", tags=("net", "io"), scope="projects/demo")
+    two = write("Two", "alpha", tags=("io",), memory_type="gotcha")
     index.search("alpha", view=memory.view())
-    three = write("Three", "alpha", tags=("disk",), memory_type="gotcha")
+    three = write("Three", "alpha", tags=("disk",), memory_type="gotcha", scope="projects/demo")
     for _ in range(2):
         assert set(paths(index, memory, "alpha", where={"tags": ["io", "disk"]})) == {one.path, two.path, three.path}
         assert paths(index, memory, "alpha", where={"tags": ["io"], "memory_type": ["gotcha"]}) == [two.path]

@@ -111,7 +111,7 @@ def test_snippets_are_one_short_line(text: str, wanted: set[str]) -> None:
 
 
 _WORDS = ["alpha", "beta", "gamma", "delta", "retryWithBackoff", "src/a.py"]
-_EDIT = st.tuples(st.integers(0, 4), st.lists(st.sampled_from(_WORDS), max_size=4) | st.none(), st.booleans())
+_EDIT = st.tuples(st.integers(0, 4), st.lists(st.sampled_from(_WORDS), min_size=1, max_size=4) | st.none(), st.booleans())
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
