@@ -78,10 +78,11 @@ class Follower:
 
     def at(self, view: View) -> Snapshot:
         """What to search for the state of a view."""
-        if self._trusted() and (snapshot := self._known(view)):
+        trusted = self._trusted()
+        if trusted and (snapshot := self._known(view)):
             return snapshot
         with self._growing:
-            snapshot = self._followed(view)
+            snapshot = self._followed(view, trusted=trusted)
         return snapshot or self._mended(view)
 
     def whole_at(self, view: View) -> Snapshot:
@@ -110,9 +111,9 @@ class Follower:
         found = (epoch.at(view.commit) for epoch in self._epochs)
         return next((replace(each, rebuilding=self._building) for each in found if each), None)
 
-    def _followed(self, view: View) -> Snapshot | None:
+    def _followed(self, view: View, *, trusted: bool = False) -> Snapshot | None:
         """A snapshot made by growing an overlay; None if the index itself has to be written first."""
-        epoch = self._current()
+        epoch = self._epochs[0] if trusted and self._epochs else self._current()
         if epoch is None:
             return None
         if snapshot := self._known(view):
