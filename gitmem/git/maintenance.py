@@ -91,6 +91,8 @@ class Upkeep:
                     run_git(self._repository.path, "pack-refs", "--all")
         except Timeout:
             pass  # another process is at it
+        except OSError as error:
+            raise GitmemError(f"Upkeep could not write: {error}.", fix="Free space or make the folder writable.") from error
         return self.condition()
 
     def condition(self) -> Condition:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -60,8 +60,11 @@ class Repository:
     @classmethod
     def init(cls, path: Path) -> "Repository":
         """A bare repository at `path`: the one that is there, or a new one. An existing other folder is refused."""
-        if not path.exists():
+        try:
             path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if not path.exists():
+                raise NotARepository(path, f"nothing can be made there: {error.strerror}") from None
         with _alone_at(path):
             if path.is_dir() and not any(path.iterdir()):
                 run_git(path, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
@@ -86,7 +89,8 @@ class Repository:
     def private(self) -> Path:
         """Gitmem's own folder inside the repository, for locks and caches; safe to lose."""
         folder = self.path / "gitmem"
-        folder.mkdir(exist_ok=True)
+        with suppress(OSError):  # a read-only memory is read without it; a write says what is wrong
+            folder.mkdir(exist_ok=True)
         return folder
 
     def log(self, head: str, *, limit: int | None = None) -> Iterator[Commit]:

@@ -5,6 +5,8 @@ printed, flushed, as one line of JSON, so that a test knows what was promised ho
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,7 +86,8 @@ class Worker:
     def __init__(self, role: str, path: Path, *arguments: object) -> None:
         command = [sys.executable, "-m", "tests.proofs.workers", role, str(path), *map(str, arguments)]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
         )
 
     def ready(self) -> "Worker":
@@ -113,10 +116,14 @@ class Worker:
         assert self.process.returncode == 0, errors
         return [json.loads(line) for line in out.splitlines()]
 
-    def kill(self) -> list[dict[str, Any]]:
+    def kill(self, *, with_children: bool = False) -> list[dict[str, Any]]:
         """`kill -9`; what it had acknowledged and was not read yet."""
-        self.process.kill()
-        out, errors = self.process.communicate(timeout=60)
+        if with_children:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.kill()
+        out = self._out.read()  # not communicate(), which would miss what has been buffered here
+        _, errors = self.process.communicate(timeout=60)
         assert self.process.returncode == -9, f"it ended by itself: {errors}"
         return [json.loads(line) for line in out.splitlines() if line.endswith("}")]
 
