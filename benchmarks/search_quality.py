@@ -33,6 +33,7 @@ from gitmem.memory.memory import Memory
 from gitmem.names import slugify
 
 _TOP = 10
+_FIRST = 3
 _SENTENCE = re.compile(r"(.+?[.!?])(?:\s|$)", re.DOTALL)
 
 
@@ -163,11 +164,12 @@ def fts5_search(texts: list[Text]) -> Search:
     return search
 
 
-def judge(questions: Questions, search: Search) -> tuple[float, float]:
-    """Recall at 10 and mean reciprocal rank, in per cent."""
+def judge(questions: Questions, search: Search) -> tuple[float, float, float]:
+    """Recall at 10, recall at 3 and mean reciprocal rank, in per cent."""
     ranks = [found.index(answer) + 1 for question, answer in questions.asked if answer in (found := search(question))]
     count = len(questions.asked)
-    return 100 * len(ranks) / count, 100 * sum(1 / rank for rank in ranks) / count
+    first = sum(rank <= _FIRST for rank in ranks)
+    return 100 * len(ranks) / count, 100 * first / count, 100 * sum(1 / rank for rank in ranks) / count
 
 
 def compare(questions: Questions, folder: Path) -> None:
@@ -179,8 +181,8 @@ def compare(questions: Questions, folder: Path) -> None:
     }
     print(f"{questions.name}: {len(questions.asked)} questions, {len(questions.texts)} texts")
     for name, search in searches.items():
-        recall, reciprocal = judge(questions, search)
-        print(f"  {name:18} recall@{_TOP} {recall:5.1f}  MRR {reciprocal:5.1f}")
+        recall, first, reciprocal = judge(questions, search)
+        print(f"  {name:18} recall@{_TOP} {recall:5.1f}  recall@{_FIRST} {first:5.1f}  MRR {reciprocal:5.1f}")
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ _AROUND = 1  # neighbours on each side whose words count for a section, weakly
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _FENCE = re.compile(r"^(?:```|~~~)", re.MULTILINE)
 _WORD = re.compile(r"\w+")
+_UNKNOWN_TEXT = re.compile(r"^(?:[^\s:#]+:|-)[ \t]+(.*\w.*)$", re.MULTILINE)
 _BLANK = re.compile(r"\n\s*\n")
 
 
@@ -108,6 +109,8 @@ class _Parts:
                     self.texts += values
                 case "time":
                     self.moments += [date_words(datetime.fromisoformat(value)) for value in values]
+        # front matter of others often holds the best description there is
+        self.keywords += [found[1] for found in _UNKNOWN_TEXT.finditer(record.extra)]
 
     def facets(self) -> Iterator[tuple[str, str]]:
         yield "scope", self._record.scope

@@ -19,8 +19,10 @@ class TextField:
 
 
 TEXT_FIELDS = (
-    TextField("title", 1.6),
-    TextField("heading", 1.3),
+    # Titles and headings are short, so a match in one scores high as it is; more weight would put any
+    # section that is called like one word of the question before the section that answers it.
+    TextField("title", 1.0),
+    TextField("heading", 0.5),
     TextField("text", 1.0),
     TextField("around", 0.4),
     TextField("tags", 1.0),
