@@ -88,6 +88,7 @@ class Upkeep:
                     repack(self._repository, thorough=thorough)
                     self._note_repacked()
                 if thorough or before.loose_refs > LOOSE_REFS_MAX:
+                    self._repository.refs.free_packed()
                     run_git(self._repository.path, "pack-refs", "--all")
         except Timeout:
             pass  # another process is at it

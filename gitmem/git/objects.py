@@ -37,6 +37,7 @@ _TYPE_NAMES: dict[int, ObjectType] = {number: name for name, number in _TYPE_NUM
 # Level 1: pushing entropy out of the last bytes costs five times the CPU, and upkeep repacks anyway.
 _ZLIB_LEVEL = 1
 _READ_TRIES = 3
+PERSON_MAX = 200
 KEEP_TEXT = b"gitmem: until a ref holds it\n"
 
 
@@ -132,7 +133,13 @@ class Person:
     email: str
 
     def __str__(self) -> str:
-        return f"{self.name} <{self.email}>"
+        # a line break or <> would start another field of the commit, and git would refuse the clone
+        return f"{_in_one_field(self.name)} <{_in_one_field(self.email)}>"
+
+
+def _in_one_field(text: str) -> str:
+    plain = "".join(c for c in text if c.isprintable() and c not in "<>")[:PERSON_MAX].strip()
+    return plain or "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gitmem.errors import GitmemError
@@ -106,6 +107,14 @@ class Refs:
             raise
         flush_folder(path.parent)
         return True
+
+    def free_packed(self) -> None:
+        """Take away what a killed program left of packing refs: git itself would refuse to pack them ever again."""
+        lock = self._root / "packed-refs.lock"
+        with suppress(RefLocked):  # somebody is at work there, and git will say so
+            os.close(self._take(lock))
+            (self._root / "packed-refs.new").unlink(missing_ok=True)
+            lock.unlink()
 
     def _take(self, lock: Path) -> int:
         deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS

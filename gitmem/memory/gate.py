@@ -62,7 +62,9 @@ class Change:
         if path not in self.edits:
             return self.before.decoded(path)
         new = self.edits[path].new
-        return self.before.parsed.get(self.before.objects, self.before.place, path, new.oid) if new else None
+        if new is None or new.mode != FILE:
+            return None  # a submodule's commit is not even here
+        return self.before.parsed.get(self.before.objects, self.before.place, path, new.oid)
 
 
 Rule = Callable[[Change], Iterator[Problem]]

@@ -124,6 +124,14 @@ def test_a_lock_left_by_a_killed_program_goes_whatever_the_clock_says_now(path: 
     assert not lock.exists()
 
 
+def test_upkeep_goes_on_after_a_killed_git_left_the_lock_of_packed_refs(path: Path):
+    for name in ("packed-refs.lock", "packed-refs.new"):
+        (path / name).touch()
+    with agent(path) as ann:
+        assert ann.memory.upkeep.run(thorough=True).loose_refs == 0
+    assert not list(path.glob("packed-refs.*"))
+
+
 def test_a_pushed_replacement_of_a_commit_does_not_change_what_history_tells(path: Path):
     with agent(path) as ann:
         record = ann.record("truth")
