@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,9 +19,11 @@ from gitmem.index.store import OWN_KEY, reading
 
 _COUNTED = 100  # hits that are looked at one by one to count records exactly
 _MASKS_IN_QUERY = 500
+_COUNTS_MAX = 200
 _NEAR_MAX = 5
 _ALIKE_MAX = 5000
 
+Occur = Any  # tantivy's enumeration, which has no type
 Where = Mapping[str, Collection[str]]
 
 
@@ -95,9 +97,12 @@ def is_one_slip(one: str, other: str) -> bool:
 class Answer:
     """One question (or none) with its filters, put to one snapshot."""
 
-    def __init__(self, snapshot: Snapshot, where: Where, updated_after: datetime | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, where: Where, updated_after: datetime | None, every: Iterable[tuple[str, str]] = ()
+    ) -> None:
         self.snapshot = snapshot
-        self._where = [{facet_term(name, value) for value in values} for name, values in where.items()]
+        self._where = [frozenset(facet_term(name, value) for value in values) for name, values in where.items()]
+        self._where += [frozenset((facet_term(name, value),)) for name, value in every]
         self._after = None if updated_after is None else int(updated_after.timestamp())
 
     def _accepts(self, overlaid: Overlaid) -> bool:
@@ -114,12 +119,15 @@ class Answer:
             queries.append(tantivy.Query.range_query(schema(), "updated", kind, lower_bound=self._after, include_lower=False))
         return [(tantivy.Occur.Must, tantivy.Query.const_score_query(query, 0.0)) for query in queries]
 
-    def _first_parts(self, *, unmasked: bool = False) -> Any:
-        """All records of the index that the filters let through, by their first passages."""
+    def _first_parts(self, masked: Occur | None = None) -> Any:
+        """All records of the index that the filters let through, by their first passages.
+
+        Those that the overlay masks may be left out (`MustNot`) or be the only ones (`Must`).
+        """
         query = [(tantivy.Occur.Must, tantivy.Query.term_query(schema(), "part", 0)), *self._filters]
-        masked = self.snapshot.overlay.masked(self.snapshot.step) if unmasked else []
-        if masked:
-            query.append((tantivy.Occur.MustNot, tantivy.Query.term_set_query(schema(), "path", masked)))
+        paths = self.snapshot.overlay.masked(self.snapshot.step) if masked else []
+        if paths:
+            query.append((masked, tantivy.Query.term_set_query(schema(), "path", paths)))
         return tantivy.Query.boolean_query(query)
 
     # --- hits ------------------------------------------------------------------------------------
@@ -218,16 +226,29 @@ class Answer:
         """How many records the filters let through; all, where that would cost as much as the search."""
         snapshot = self.snapshot
         new = sum(1 for each in snapshot.overlay.standing(snapshot.step, self._accepts) if each.passage.part == 0)
-        if not self._filters or len(snapshot.overlay.masked(snapshot.step)) > _MASKS_IN_QUERY:
+        masked = len(snapshot.overlay.masked(snapshot.step))
+        if not self._filters or masked > _MASKS_IN_QUERY:
             return snapshot.base.records - snapshot.overlay.gone(snapshot.step) + new
         with reading():
-            return int(snapshot.base.searcher.search(self._first_parts(unmasked=True), 1).count) + new
+            gone = int(snapshot.base.searcher.search(self._first_parts(tantivy.Occur.Must), 1).count) if masked else 0
+            return self._in_base() - gone + new
+
+    def _in_base(self) -> int:
+        # counting is more work than finding, and between two folds the index and most filters stay the same
+        base, key = self.snapshot.base, tuple(self._where)
+        if self._after is not None:
+            return int(base.searcher.search(self._first_parts(), 1).count)
+        if key not in base.counts:
+            if len(base.counts) >= _COUNTS_MAX:
+                base.counts.clear()
+            base.counts[key] = int(base.searcher.search(self._first_parts(), 1).count)
+        return base.counts[key]
 
     def count_by(self, name: str) -> dict[str, int]:
         """Number of records for each value of a facet."""
         start = f"{name}="
         with reading():
-            found = self.snapshot.base.searcher.terms_with_prefix("facet", start, filter_query=self._first_parts(unmasked=True))
+            found = self.snapshot.base.searcher.terms_with_prefix("facet", start, filter_query=self._first_parts(tantivy.Occur.MustNot))
         counts = {term.removeprefix(start): count for term, count in found if count}
         for each in self.snapshot.overlay.standing(self.snapshot.step, self._accepts):
             if each.passage.part == 0:
@@ -258,6 +279,22 @@ class Card:
     heading: str
     text: str
     updated: datetime
+
+
+def card_at(snapshot: Snapshot, path: str) -> Card | None:
+    """What to show of the record at a path; None if the index has none there."""
+    overlaid = snapshot.overlay.at(path, snapshot.step)
+    if overlaid is not None:
+        return card_of(snapshot, Candidate(0.0, 0, overlaid=overlaid))
+    if snapshot.overlay.masks(key_of(path), snapshot.step):
+        return None
+    here = (tantivy.Query.term_query(schema(), "path", path), tantivy.Query.term_query(schema(), "part", 0))
+    with reading():
+        query = tantivy.Query.boolean_query([(tantivy.Occur.Must, each) for each in here])
+        addresses = [address for _, address in snapshot.base.searcher.search(query, 1).hits]
+        times = snapshot.base.searcher.fast_field_values("updated", addresses)
+    found = (Candidate(0.0, int(time), address=address) for address, time in zip(addresses, times, strict=True))
+    return next((card_of(snapshot, each) for each in found), None)
 
 
 def card_of(snapshot: Snapshot, candidate: Candidate) -> Card:

@@ -6,7 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from gitmem.git.history import last_changes
-from gitmem.index.answer import Answer, Candidate, Where, card_of, explained
+from gitmem.index.answer import Answer, Candidate, Where, card_at, card_of, explained
 from gitmem.index.follower import Follower, Snapshot
 from gitmem.index.passages import facet_term
 from gitmem.index.question import Clause
@@ -64,6 +64,7 @@ class Index:
         *,
         view: View,
         where: Mapping[str, Collection[str]] = _NO_FILTER,
+        every: Collection[tuple[str, str]] = (),
         updated_after: datetime | None = None,
         limit: int = 5,
         offset: int = 0,
@@ -71,8 +72,9 @@ class Index:
     ) -> Found:
         """The records of a view that match best; the newest first if `text` is empty.
 
-        For each facet named in `where`, a record must have any of the values. Beside the facets of the
-        record's kind there are `scope` (`projects/x` or `shared`) and `kind`.
+        For each facet named in `where`, a record must have any of the values; of `every` it must have all
+        (facet, value) pairs. Beside the facets of the record's kind there are `scope` (`projects/x` or
+        `shared`) and `kind`.
         """
         if not view.commit:
             return Found((), 0, "", 0)
@@ -81,7 +83,7 @@ class Index:
             if snapshot.base.searcher is None:
                 return Found((), 0, snapshot.commit, 0, rebuilding=True)
             try:
-                return self._found(snapshot, Answer(snapshot, where, updated_after), text, limit, offset, explain=explain)
+                return self._found(snapshot, Answer(snapshot, where, updated_after, every), text, limit, offset, explain=explain)
             except Damaged:
                 if last_try:
                     raise
@@ -129,7 +131,10 @@ class Index:
         """When a file of the view was last changed, and by whom; None if there is no such file."""
         if view.entry(path) is None:
             return None
-        change = last_changes(self._memory.repository, view.commit, [path])[path]
+        card = card_at(self._follower.whole_at(view), path)
+        if card is not None:
+            return card.updated, card.author
+        change = last_changes(self._memory.repository, view.commit, [path])[path]  # a file of no kind
         return change.time, change.author
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:

@@ -64,6 +64,7 @@ class Base:
     searcher: Any
     averages: dict[str, float]
     files: dict[str, tuple[int, int]] = field(repr=False)
+    counts: dict[tuple[frozenset[str], ...], int] = field(default_factory=dict, repr=False)  # records, by filter
 
     def intact(self) -> bool:
         """Whether the files still are what they were when they were opened."""

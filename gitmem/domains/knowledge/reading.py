@@ -208,25 +208,14 @@ def _search(
 ) -> Results:
     view = desk.view_as_of(as_of)
     most, offset = max(1, min(limit, LIMIT_MAX)), _offset(cursor)
-    after = now() - timedelta(days=days) if days is not None else None
-    # one facet takes any of its values; all tags must be there, so each is a facet look-up of its own
-    tagged = _tagged(desk, view, tags)
-    # over-fetch where tags are checked here, since most hits may fall away
     found = desk.index.search(
-        text, view=view, where=where | ({"tags": [tags[0]]} if tags else {}), updated_after=after,
-        limit=most if len(tags) < 2 else LIMIT_MAX * 4, offset=offset if len(tags) < 2 else 0, explain=explain,
+        text, view=view, where=where, every=[("tags", tag) for tag in tags],
+        updated_after=now() - timedelta(days=days) if days is not None else None,
+        limit=most, offset=offset, explain=explain,
     )
-    hits = found.hits if len(tags) < 2 else tuple(hit for hit in found.hits if hit.path in tagged)[offset : offset + most]
-    total = found.total if len(tags) < 2 else len([hit for hit in found.hits if hit.path in tagged])
-    results = tuple(result for hit in hits if (result := _result(view, hit, explain)))
-    more = offset + len(hits) < total and len(hits) == most
-    return Results(text, results, total, found.commit, _searched(found, where), str(offset + most) if more else None)
-
-
-def _tagged(desk: Desk, view: View, tags: tuple[str, ...]) -> set[str]:
-    if len(tags) < 2:
-        return set()
-    return set.intersection(*(set(desk.index.paths("tags", tag, view=view)) for tag in tags))
+    results = tuple(result for hit in found.hits if (result := _result(view, hit, explain)))
+    more = len(found.hits) == most and offset + most < found.total
+    return Results(text, results, found.total, found.commit, _searched(found, where, tags), str(offset + most) if more else None)
 
 
 def _offset(cursor: str) -> int:
@@ -237,12 +226,13 @@ def _offset(cursor: str) -> int:
     raise BadArgument(f"{cursor[:40]!r} is no cursor.", fix="Pass the cursor of the answer before, or leave it out.")
 
 
-def _searched(found: Found, where: dict[str, list[str]]) -> str:
+def _searched(found: Found, where: dict[str, list[str]], tags: tuple[str, ...]) -> str:
     scopes = [scope.removeprefix("projects/") for scope in where.get("scope", [])]
     place = " and ".join(scopes) if scopes else "all projects"
     limits = [f"{name} {' or '.join(values)}" for name, values in where.items() if name in ("memory_type", "author")]
+    limits += [f"tag {tag}" for tag in tags]
     incomplete = "; the index is being rebuilt, so the answer may be incomplete" if found.rebuilding else ""
-    return f"{found.searched} records in {place}" + (f", only {', '.join(limits)}" if limits else "") + incomplete
+    return f"{found.searched} record{'' if found.searched == 1 else 's'} in {place}" + (f", only {', '.join(limits)}" if limits else "") + incomplete
 
 
 def _result(view: View, hit: Hit, explain: bool) -> Result | None:
