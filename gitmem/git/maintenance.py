@@ -60,7 +60,8 @@ class Upkeep:
         _release_kept(made)
         count = len(self._repository.objects.packs())
         if count >= PACKS_MAX:
-            with self._lock:
+            # a repack in another process may take minutes; too many packs for that long are the lesser evil
+            with suppress(Timeout), self._lock.acquire(timeout=0):
                 fold(self._repository)
         elif count >= FOLD_AT:
             self._start()
@@ -209,6 +210,8 @@ def _fold_packs(folder: Path, indexes: list[Path]) -> int:
         body.append(chunk)
         offset += len(chunk)
     made = store_pack(folder, body, entries)
+    # git's cache of where objects are, if a person made one, must not name packs that are gone
+    (folder / "multi-pack-index").unlink(missing_ok=True)
     for index in folded:
         if index != made:
             _remove_pack(index)

@@ -7,13 +7,15 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from gitmem.errors import GitmemError
+from gitmem.git.maintenance import PACKS_MAX
 from gitmem.git.objects import KEEP_TEXT
 from gitmem.git.refs import BrokenRef
 from gitmem.git.repository import MAIN
 from tests.conftest import git
-from tests.proofs.workers import Agent, Worker, agent, make, start
+from tests.proofs.workers import Agent, Worker, agent, make, start, word
 
 
 @pytest.fixture
@@ -130,6 +132,43 @@ def test_upkeep_goes_on_after_a_killed_git_left_the_lock_of_packed_refs(path: Pa
     with agent(path) as ann:
         assert ann.memory.upkeep.run(thorough=True).loose_refs == 0
     assert not list(path.glob("packed-refs.*"))
+
+
+def test_writers_do_not_wait_for_a_long_repack_of_another_process(path: Path):
+    with FileLock(path / "gitmem" / "upkeep.lock"), agent(path) as ann:
+        for number in range(PACKS_MAX + 8):
+            ann.record(word(number))
+
+
+def test_folding_leaves_no_multi_pack_index_of_packs_that_are_gone(path: Path):
+    with agent(path) as ann:
+        for number in range(12):
+            ann.record(word(number))
+        git(path, "multi-pack-index", "write")
+        for number in range(12, 24):
+            ann.record(word(number))
+        ann.memory.upkeep.run()
+    assert git(path, "fsck", "--strict", "--no-dangling") == ""
+
+
+def test_a_git_that_is_stopped_while_it_holds_a_ref_loses_its_push_and_nobody_elses_write(path: Path, tmp_path: Path):
+    hook = path / "hooks" / "reference-transaction"
+    git(tmp_path, "clone", "-q", str(path), str(tmp_path / "clone"))
+    git(tmp_path / "clone", "commit", "-q", "--allow-empty", "-m", "slow")
+    mark, go = tmp_path / "held", tmp_path / "go"
+    os.mkfifo(go)
+    hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] && touch {mark} && read line < {go}\nexit 0\n')
+    hook.chmod(0o755)
+    push = subprocess.Popen(["git", "-C", str(tmp_path / "clone"), "push", "-q", "origin", "HEAD:main"], stderr=subprocess.PIPE, text=True)
+    while not mark.exists():
+        assert push.poll() is None
+    with agent(path) as ann:
+        acknowledged = [ann.record(word(number))["commit"] for number in range(3)]  # the first takes the lock over
+        go.write_text("go\n")
+        assert "failed to update ref" in push.communicate()[1]
+        acknowledged.append(ann.record("after")["commit"])
+    assert set(acknowledged) <= lines_of(path, "rev-list", "main")
+    assert git(path, "fsck", "--strict", "--no-dangling") == ""
 
 
 def test_a_pushed_replacement_of_a_commit_does_not_change_what_history_tells(path: Path):
