@@ -20,6 +20,7 @@ from gitmem.index.store import OWN_KEY, reading
 _COUNTED = 100  # hits that are looked at one by one to count records exactly
 _MASKS_IN_QUERY = 500
 _COUNTS_MAX = 200
+_PATHS_AT_FIRST = 50
 _NEAR_MAX = 5
 _ALIKE_MAX = 5000
 
@@ -263,7 +264,9 @@ class Answer:
         snapshot = self.snapshot
         searcher = snapshot.base.searcher
         with reading():
-            hits = searcher.search(self._first_parts(), max(1, int(searcher.num_docs))).hits
+            # room is made for as many hits as are asked for, and mostly there are few
+            result = searcher.search(self._first_parts(), _PATHS_AT_FIRST)
+            hits = result.hits if result.count <= _PATHS_AT_FIRST else searcher.search(self._first_parts(), result.count).hits
             found = [str(searcher.doc(address).get_first("path")) for _, address in hits]
         paths = [path for path in found if not snapshot.overlay.masks(key_of(path), snapshot.step)]
         standing = snapshot.overlay.standing(snapshot.step, self._accepts)

@@ -114,11 +114,11 @@ class Index:
             explain=tuple(reason for _, reason in reasons),
         )
 
-    def paths(self, facet: str, value: str, *, view: View) -> list[str]:
-        """The paths of all records that have exactly this value of a facet, sorted."""
+    def paths(self, facet: str, *values: str, view: View) -> list[str]:
+        """The paths of all records that have exactly this value of a facet, or one of these, sorted."""
         if not view.commit:
             return []
-        answer = Answer(self._follower.whole_at(view), {facet: [value]}, None)
+        answer = Answer(self._follower.whole_at(view), {facet: values}, None)
         return answer.paths()
 
     def count(self, *, view: View, by: str, where: Mapping[str, Collection[str]] = _NO_FILTER) -> dict[str, int]:

@@ -317,9 +317,8 @@ def _backlinks(desk: Desk, view: View, record: Knowledge) -> Iterable[Backlink]:
 
 
 def _linking(desk: Desk, view: View, record: Knowledge) -> list[Knowledge]:
-    names = (record.id, hex_of(record.id) or "", record.title)
-    paths = dict.fromkeys(path for name in names if name for path in desk.index.paths("link", name, view=view))
-    found = (view.record(path) for path in paths)
+    names = (record.id, hex_of(record.id) or record.id, record.title)
+    found = (view.record(path) for path in desk.index.paths("link", *names, view=view))
     return [other for other in found if isinstance(other, Knowledge) and other.id != record.id]
 
 
