@@ -266,8 +266,9 @@ class Answer:
         with reading():
             # room is made for as many hits as are asked for, and mostly there are few
             result = searcher.search(self._first_parts(), _PATHS_AT_FIRST)
-            hits = result.hits if result.count <= _PATHS_AT_FIRST else searcher.search(self._first_parts(), result.count).hits
-            found = [str(searcher.doc(address).get_first("path")) for _, address in hits]
+            if result.count > _PATHS_AT_FIRST:
+                result = searcher.search(self._first_parts(), result.count)
+            found = [str(searcher.doc(address).get_first("path")) for _, address in result.hits]
         paths = [path for path in found if not snapshot.overlay.masks(key_of(path), snapshot.step)]
         standing = snapshot.overlay.standing(snapshot.step, self._accepts)
         return sorted({*paths, *(each.passage.path for each in standing)})

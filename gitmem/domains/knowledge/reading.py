@@ -232,7 +232,8 @@ def _searched(found: Found, where: dict[str, list[str]], tags: tuple[str, ...]) 
     limits = [f"{name} {' or '.join(values)}" for name, values in where.items() if name in ("memory_type", "author")]
     limits += [f"tag {tag}" for tag in tags]
     incomplete = "; the index is being rebuilt, so the answer may be incomplete" if found.rebuilding else ""
-    return f"{found.searched} record{'' if found.searched == 1 else 's'} in {place}" + (f", only {', '.join(limits)}" if limits else "") + incomplete
+    count = f"{found.searched} record{'' if found.searched == 1 else 's'}"
+    return f"{count} in {place}" + (f", only {', '.join(limits)}" if limits else "") + incomplete
 
 
 def _result(view: View, hit: Hit, explain: bool) -> Result | None:
