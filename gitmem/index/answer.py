@@ -248,8 +248,9 @@ class Answer:
     def count_by(self, name: str) -> dict[str, int]:
         """Number of records for each value of a facet."""
         start = f"{name}="
+        unmasked = self._first_parts(tantivy.Occur.MustNot)
         with reading():
-            found = self.snapshot.base.searcher.terms_with_prefix("facet", start, filter_query=self._first_parts(tantivy.Occur.MustNot))
+            found = self.snapshot.base.searcher.terms_with_prefix("facet", start, filter_query=unmasked)
         counts = {term.removeprefix(start): count for term, count in found if count}
         for each in self.snapshot.overlay.standing(self.snapshot.step, self._accepts):
             if each.passage.part == 0:

@@ -14,6 +14,7 @@ from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
 from gitmem.memory.writer import Writer
 from gitmem.names import parse_when, shown
 
+
 def default_path() -> Path:
     """Where a memory lives if nobody says otherwise: `gitmem/memory.git` in the user's data folder."""
     data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
@@ -80,5 +81,6 @@ class Memory:
         return Transaction(view, self.writer, caller, subject, verb=verb, body=body)
 
     def close(self) -> None:
-        """Let background upkeep finish."""
+        """Let background upkeep finish, and the open packs go."""
         self.upkeep.close()
+        self.repository.objects.close()
