@@ -469,6 +469,8 @@ class _DurableFile:
                 Path(self._temporary).rename(self._final)
                 return
         except OSError:
+            with suppress(OSError):  # a full disk refuses what is still buffered once more
+                self._file.close()
             Path(self._temporary).unlink(missing_ok=True)
             raise
         Path(self._temporary).unlink(missing_ok=True)

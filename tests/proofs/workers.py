@@ -172,7 +172,7 @@ def unending(path: str, number: str, record_id: str) -> None:
     """Writes until it is killed: new records, and a line more to a record."""
     with _started(path, f"agent-{number}") as one:
         for step in range(1_000_000):
-            _say(one.record(word(int(number), step)) if step % 4 else one.append(record_id, word(int(number), step)))
+            _say(one.record(word(int(number), step)) if step % 4 < 3 else one.append(record_id, word(int(number), step)))
 
 
 def upkeeper(path: str) -> None:
