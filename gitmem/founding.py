@@ -1,5 +1,6 @@
 """Founding a memory: the bare repository, its first commit, and the hook that guards pushes."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,8 +52,11 @@ def install_hooks(repository: Repository) -> None:
         file = folder / name
         current = file.read_text() if file.exists() else None
         if current is None or (current != wanted and _MARK in current):
-            file.write_text(wanted)
-            file.chmod(0o755)
+            # a push at this moment must run the old hook or the new one, never an empty one
+            beside = folder / f".{name}-{os.getpid()}"
+            beside.write_text(wanted)
+            beside.chmod(0o755)
+            beside.rename(file)
 
 
 def hook_text(name: str) -> str:

@@ -65,13 +65,13 @@ def parse_when(text: str, *, clock: datetime | None = None) -> datetime | None:
 
     A bare date means the end of that day, so that `as_of` a day includes its changes.
     """
-    if age := _AGE.fullmatch(text.strip()):
-        return (clock or now()) - timedelta(**{_UNITS[age[2]]: int(age[1])})
     try:
+        if age := _AGE.fullmatch(text.strip()):
+            return (clock or now()) - timedelta(**{_UNITS[age[2]]: int(age[1])})
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip()):
             return datetime.combine(date.fromisoformat(text.strip()), time(23, 59, 59), UTC)
         return parse_time(text.strip())
-    except ValueError:
+    except (ValueError, OverflowError):  # 999999w ago there was no calendar
         return None
 
 

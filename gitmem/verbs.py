@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from gitmem.desk import Desk
 from gitmem.errors import BadArgument, GitmemError, closest
 from gitmem.memory.writer import Stale
+from gitmem.names import shown
 from gitmem.records.kind import Record
 from gitmem.records.shape import Json, Mismatch, Shape, shape_of
 
@@ -227,7 +228,7 @@ def check_version(record: Record, if_version: str) -> None:
     """Refuse an edit that was made from another version than the current one."""
     if if_version and not record.version.startswith(if_version.lower()):
         raise Conflict(
-            f"{record.path} is at version {record.version[:12]}, not {if_version[:12]}: somebody changed it meanwhile.",
+            f"{record.path} is at version {record.version[:12]}, not {shown(if_version, 20)}: somebody changed it meanwhile.",
             fix="Read it again, apply your edit to what it says now, and send the new version.",
         )
 

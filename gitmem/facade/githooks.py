@@ -16,6 +16,7 @@ from gitmem.records.codec import Problem
 from gitmem.records.kind import KINDS
 
 NOTHING = "0" * 40
+_LOOKED_AT_MOST = 5000  # commits
 _RECORD_REFS = "refs/gitmem/"
 
 
@@ -69,13 +70,13 @@ def _place(ref: str) -> Place | None:
 
 
 def _is_ancestor(repository: Repository, old: str, new: str) -> bool:
-    limit = repository.objects.commit(old).time
-    for commit in repository.log(new):
+    looked_at = 0
+    for commit in repository.log(new, limit=_LOOKED_AT_MOST):
         if commit.oid == old:
             return True
-        if (limit - commit.time).days > 30:
-            break  # far older than what it should stand on; clocks are never that far apart
-    return False
+        looked_at += 1
+    # git itself refuses the rest (receive.denyNonFastForwards); here it is about saying so in good words
+    return looked_at == _LOOKED_AT_MOST
 
 
 def _problems(repository: Repository, place: Place, old: str, new: str) -> Iterator[str]:

@@ -1,16 +1,20 @@
 """Upkeep of a repository that is written to all day: few packs, no loose objects, packed refs.
 
 Every flush makes one small pack. Folding copies the entries of many small packs into one, without
-recompressing, in tiers: a pack is copied about log16(n) times in its life. Now and then git repacks what has
-been folded, for deltas. Both keep every object, reachable or not: a commit that is being written is
-not reachable yet. What upkeep did is judged by what is on disk afterwards, not by an exit code.
+recompressing, in tiers, so that a pack is copied a few times in its life. Now and then git repacks what has
+been folded, for deltas; that may take long, and folding goes on meanwhile with what is newer. Both keep every
+object, reachable or not: a commit that is being written is not reachable yet. What upkeep did is judged by
+what is on disk afterwards, not by an exit code.
 """
 
 import logging
 import os
+import shutil
 import struct
 import threading
-from contextlib import suppress
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +31,10 @@ TIER_BYTES = 64 * 1024
 REPACK_AT_BYTES = 48 * 1024 * 1024  # folded, undeltified bytes
 LOOSE_MAX = 500
 LOOSE_REFS_MAX = 500
+LEFT_OVER_SECONDS = 24 * 3600  # what killed programs left unfinished goes after a day
 _DELTA_TYPES = (6, 7)
+_PATIENCE_SECONDS = 60.0
+_FOLD_PATIENCE_SECONDS = 2.0  # for which a writer waits at the limit
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +54,8 @@ class Upkeep:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._lock = FileLock(repository.private / "upkeep.lock", thread_local=False)
+        self._folding = _Alone(repository.private / "upkeep.lock")
+        self._repacking = _Alone(repository.private / "repack.lock")
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._flushes = 0
@@ -60,9 +68,8 @@ class Upkeep:
         _release_kept(made)
         count = len(self._repository.objects.packs())
         if count >= PACKS_MAX:
-            # a repack in another process may take minutes; too many packs for that long are the lesser evil
-            with suppress(Timeout), self._lock.acquire(timeout=0):
-                fold(self._repository)
+            with suppress(Timeout):
+                self._fold(_FOLD_PATIENCE_SECONDS)
         elif count >= FOLD_AT:
             self._start()
 
@@ -82,20 +89,46 @@ class Upkeep:
     def run(self, *, thorough: bool = False) -> Condition:
         """Do what the thresholds ask for; everything there is to do if `thorough`. The condition afterwards."""
         try:
-            with self._lock.acquire(timeout=60 if thorough else 0):
-                fold(self._repository)
-                before = self.condition()
-                if thorough or self._undeltified_bytes() > REPACK_AT_BYTES or before.loose_objects > LOOSE_MAX:
-                    repack(self._repository, thorough=thorough)
-                    self._note_repacked()
+            with suppress(Timeout):  # another process is at it
+                self._fold(_PATIENCE_SECONDS if thorough else 0)
+            before = self.condition()
+            with suppress(Timeout), self._repacking.entered(_PATIENCE_SECONDS if thorough else 0):
+                if thorough or self._wants_repack(before):
+                    self._repack(thorough=thorough)
                 if thorough or before.loose_refs > LOOSE_REFS_MAX:
                     self._repository.refs.free_packed()
                     run_git(self._repository.path, "pack-refs", "--all")
-        except Timeout:
-            pass  # another process is at it
+                _clear_left_over(self._repository.objects.path)
         except OSError as error:
             raise GitmemError(f"Upkeep could not write: {error}.", fix="Free space or make the folder writable.") from error
         return self.condition()
+
+    def _fold(self, patience: float) -> None:
+        with self._folding.entered(patience):
+            fold(self._repository, leave=self._being_repacked())
+
+    def _wants_repack(self, before: Condition) -> bool:
+        # packs that pushes brought have deltas inside and are not ours to fold
+        many = before.packs > PACKS_MAX or before.loose_objects > LOOSE_MAX
+        return many or self._undeltified_bytes() > REPACK_AT_BYTES
+
+    def _repack(self, *, thorough: bool) -> None:
+        note = self._repository.private / "repacking"
+        note.write_text("\n".join(each.name for each in self._repository.objects.packs()))
+        try:
+            repack(self._repository, thorough=thorough)
+        finally:
+            note.unlink(missing_ok=True)
+        names = [each.name for each in self._repository.objects.packs()]
+        (self._repository.private / "repacked").write_text("\n".join(names))
+
+    def _being_repacked(self) -> set[str]:
+        names = _noted(self._repository.private / "repacking")
+        if names:
+            with suppress(Timeout), self._repacking.entered(0):
+                (self._repository.private / "repacking").unlink(missing_ok=True)  # of a killed process
+                return set()
+        return names
 
     def condition(self) -> Condition:
         """What there is on disk now."""
@@ -106,22 +139,47 @@ class Upkeep:
         return Condition(len(packs), sum(_size(path.with_suffix(".pack")) for path in packs), loose, refs)
 
     def _undeltified_bytes(self) -> int:
-        known = self._repacked()
-        return sum(_size(each.with_suffix(".pack")) for each in self._repository.objects.packs() if each.name not in known)
-
-    def _repacked(self) -> set[str]:
         # a note of what git made; lost, it costs one repack that was not needed
-        note = self._repository.private / "repacked"
-        return set(note.read_text().split()) if note.exists() else set()
-
-    def _note_repacked(self) -> None:
-        names = [each.name for each in self._repository.objects.packs()]
-        (self._repository.private / "repacked").write_text("\n".join(names))
+        known = _noted(self._repository.private / "repacked")
+        return sum(_size(each.with_suffix(".pack")) for each in self._repository.objects.packs() if each.name not in known)
 
     def close(self) -> None:
         """Wait for the background thread."""
         if self._thread is not None:
             self._thread.join(timeout=60)
+
+
+class _Alone:
+    """A lock between processes that also keeps the threads of one process apart."""
+
+    def __init__(self, path: Path) -> None:
+        self._threads = threading.Lock()
+        self._processes = FileLock(path, thread_local=False)
+
+    @contextmanager
+    def entered(self, patience: float) -> Iterator[None]:
+        """Hold it for the block. Raises Timeout after `patience` seconds."""
+        if not self._threads.acquire(timeout=patience):
+            raise Timeout(self._processes.lock_file)
+        try:
+            with self._processes.acquire(timeout=patience):
+                yield
+        finally:
+            self._threads.release()
+
+
+def _noted(path: Path) -> set[str]:
+    try:
+        return set(path.read_text().split())
+    except FileNotFoundError:
+        return set()
+
+
+def _clear_left_over(objects: Path) -> None:
+    for left in [*(objects / "pack").glob("tmp_*"), *objects.glob("tmp_objdir-*"), *objects.glob("*/tmp_obj_*")]:
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > LEFT_OVER_SECONDS:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _release_kept(made: Path) -> None:
@@ -169,14 +227,19 @@ def read_pack(index: Path) -> RawPack | None:
     return RawPack(entries, any((chunk[0] >> 4) & 7 in _DELTA_TYPES for _, _, chunk in entries))
 
 
-def fold(repository: Repository) -> int:
-    """Fold small packs, tier by tier, until no tier has many. The number of packs that went."""
-    gone = 0
-    while crowd := _crowded_tier(repository.objects.packs()):
-        folded = _fold_packs(repository.objects.pack_folder, crowd)
-        if not folded:
+def fold(repository: Repository, *, leave: Collection[str] = ()) -> int:
+    """Fold small packs, tier by tier, until no tier has many; those named in `leave` stay. The number that went."""
+    gone, left = 0, set(leave)
+    while crowd := _crowded_tier([each for each in repository.objects.packs() if each.name not in left]):
+        packs = {index: pack for index in crowd if (pack := read_pack(index)) is not None}
+        # an offset delta points into its own pack; such packs come from pushes and repacks and are git's
+        whole = {index: pack for index, pack in packs.items() if not pack.has_deltas}
+        left |= {index.name for index in crowd if index not in whole}
+        if len(whole) > 1:
+            _fold_packs(repository.objects.pack_folder, whole)
+            gone += len(whole) - 1
+        elif len(whole) == len(crowd):
             break
-        gone += folded
     return gone
 
 
@@ -193,17 +256,8 @@ def _crowded_tier(packs: list[Path]) -> list[Path]:
     return next(lowest, [])
 
 
-def _fold_packs(folder: Path, indexes: list[Path]) -> int:
-    chunks: dict[bytes, tuple[int, bytes]] = {}
-    folded: list[Path] = []
-    for index in indexes:
-        pack = read_pack(index)
-        # an offset delta points into its own pack; such packs come from pushes and repacks and are git's
-        if pack is not None and not pack.has_deltas:
-            chunks.update((oid, (crc, chunk)) for oid, crc, chunk in pack.entries)
-            folded.append(index)
-    if len(folded) < 2:
-        return 0
+def _fold_packs(folder: Path, packs: Mapping[Path, RawPack]) -> None:
+    chunks = {oid: (crc, chunk) for pack in packs.values() for oid, crc, chunk in pack.entries}
     body, entries, offset = [pack_header(len(chunks))], [], 12
     for oid, (crc, chunk) in chunks.items():
         entries.append((oid, offset, crc))
@@ -212,10 +266,9 @@ def _fold_packs(folder: Path, indexes: list[Path]) -> int:
     made = store_pack(folder, body, entries)
     # git's cache of where objects are, if a person made one, must not name packs that are gone
     (folder / "multi-pack-index").unlink(missing_ok=True)
-    for index in folded:
+    for index in packs:
         if index != made:
             _remove_pack(index)
-    return len(folded) - 1
 
 
 def _remove_pack(index: Path) -> None:

@@ -14,6 +14,7 @@ _IDENTIFIER = re.compile(r"\w+(?:(?:[.:/\\-]|->)+\w+)+|\w*[a-z0-9][A-Z]\w*|[A-Z]
 _HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SEPARATORS = re.compile(r"[\W_]+", re.ASCII)
 _IDENTIFIER_MAX = 200
+_WORD_MAX = 250
 _AROUND = ".,;:!?\"'`*()[]{}<>"
 
 
@@ -51,9 +52,11 @@ def identifiers(text: str) -> Iterator[str]:
         bare = word.strip(_AROUND)
         # most words are plain, and telling so is ten times cheaper than the pattern
         if not (bare.isalpha() and (bare.islower() or bare[1:].islower())):
-            for found in _IDENTIFIER.finditer(bare):
-                if len(found[0]) <= _IDENTIFIER_MAX:
-                    yield found[0]
+            # the pattern's time grows with the square of the length: base64 is one word of 40,000 characters
+            for start in range(0, len(bare), _WORD_MAX):
+                for found in _IDENTIFIER.finditer(bare[start : start + _WORD_MAX]):
+                    if len(found[0]) <= _IDENTIFIER_MAX:
+                        yield found[0]
 
 
 def whole(identifier: str) -> str:

@@ -1,11 +1,15 @@
 """Keeping up with the memory: for any commit, an index and an overlay that together are exactly that commit."""
 
 import logging
+import shutil
+import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
+from pathlib import Path
 
 from gitmem.errors import GitmemError
 from gitmem.git.history import last_changes
@@ -33,6 +37,16 @@ _PATIENCE_SECONDS = 2.0  # that a search waits for another's rebuild before it a
 _NEVER = Change(datetime.fromtimestamp(0, UTC), "")
 
 Difference = tuple[str, Entry | None, Entry | None]
+
+
+class Unwritable(GitmemError):
+    """The index cannot be written where it belongs."""
+
+    def __init__(self, folder: Path, error: Exception) -> None:
+        super().__init__(
+            f"The search index at {folder} cannot be written: {error}.",
+            fix="Free space or make the folder writable; the records themselves are not touched by this.",
+        )
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,7 @@ class Follower:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._building = False
+        self._aside = False
 
     # --- answering for a commit --------------------------------------------------------------------
 
@@ -181,6 +196,14 @@ class Follower:
             return epoch
 
     def _mended(self, view: View) -> Snapshot:
+        """The same as `at`, with an index that has to be written first: at its place, or aside if that cannot be."""
+        try:
+            return self._written(view)
+        except Unwritable as error:
+            self._move_aside(error)
+            return self._written(view)
+
+    def _written(self, view: View) -> Snapshot:
         """Write the index that is damaged, missing or far behind; or answer from what there is of it so far."""
         if self._take(_PATIENCE_SECONDS):
             try:
@@ -205,6 +228,21 @@ class Follower:
             log.info("the search index is rebuilt: %s", damage)
         self._adopt(self._build(self._memory.head(), None))
 
+    def _move_aside(self, error: Unwritable) -> None:
+        # a memory on a read-only or full disk can still be searched, with an index of this process alone
+        with self._growing:
+            if self._aside:
+                raise error
+            try:
+                folder = Path(tempfile.mkdtemp(prefix="gitmem-index-"))
+            except OSError:
+                raise error from None
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            log.warning("%s It is kept in %s meanwhile.", error.message, folder)
+            self._aside = True
+            self._epochs = ()
+            self._store = Store(folder / f"index-v{SCHEMA_VERSION}")
+
     def _partial(self) -> Snapshot:
         try:
             base = self._store.open()
@@ -218,6 +256,9 @@ class Follower:
             return False
         try:
             held = self._store.acquire(timeout=patience)
+        except OSError as error:
+            self._writing.release()
+            raise Unwritable(self._store.folder, error) from error
         except BaseException:
             self._writing.release()
             raise
@@ -279,6 +320,8 @@ class Follower:
         """Move the overlay into the index. False if there is nothing to fold or another process is at it."""
         try:
             return self._fold()
+        except Unwritable:
+            return False
         finally:
             if self._thread is None and self._writing.acquire(blocking=False):
                 self._give_back()
@@ -327,6 +370,8 @@ class Follower:
         self._building = True
         try:
             *_, last = self._store.build(passages, commit, batch=_BATCH)
+        except (OSError, Damaged) as error:
+            raise Unwritable(self._store.folder, error) from error
         finally:
             self._building = False
         return last

@@ -17,6 +17,10 @@ class Caller:
     session: str = ""
     key: str = ""
 
+    def __post_init__(self) -> None:
+        # a client may send half of a surrogate pair, which no file can hold
+        object.__setattr__(self, "name", self.name.encode(errors="replace").decode())
+
     @property
     def person(self) -> Person:
         """The author of their commits."""

@@ -111,9 +111,11 @@ def files_are_records(change: Change) -> Iterator[Problem]:
     """Every file has a home, decodes without a problem, and stands where its values say."""
     family = change.before.place.family
     for path, entry in change.written():
-        if entry.mode != FILE or (family == "main" and path in FREE_FILES):
+        if entry.mode != FILE:
             continue
-        if kind_at(path, family) is None:
+        if family == "main" and path in FREE_FILES:
+            yield from _text_problems(change, path, entry)
+        elif kind_at(path, family) is None:
             yield Problem(path, "", f"is no place for a file: {_homes_near(path, family)}")
         elif (scope := _SCOPE_NAME.match(path)) and (problem := name_problem(scope[1])):
             yield Problem(path, "", f"is in a folder that is no project's: {problem}")
@@ -124,6 +126,18 @@ def files_are_records(change: Change) -> Iterator[Problem]:
 
 
 def _pushed_file_problems(change: Change, path: str, entry: Entry) -> Iterator[Problem]:
+    yield from _text_problems(change, path, entry)
+    if len(change.before.objects.blob(entry.oid)) > FILE_MAX_BYTES:
+        return
+    decoded = change.decoded(path)
+    if decoded is None:
+        return
+    yield from decoded.problems
+    if decoded.record is not None and not decoded.problems and decoded.record.path != path:
+        yield Problem(path, "", f"belongs at {decoded.record.path}")
+
+
+def _text_problems(change: Change, path: str, entry: Entry) -> Iterator[Problem]:
     data = change.before.objects.blob(entry.oid)
     if len(data) > FILE_MAX_BYTES:
         yield Problem(path, "", f"has {len(data):,} bytes; at most {FILE_MAX_BYTES:,} are accepted")
@@ -133,12 +147,6 @@ def _pushed_file_problems(change: Change, path: str, entry: Entry) -> Iterator[P
         # A lone ======= underlines a Markdown heading; only the arrows prove a conflict.
         if not found[0].startswith(b"="):
             yield Problem(path, "", f"has a conflict marker: {shown(found[0].decode(errors='replace'), 30)}", line)
-    decoded = change.decoded(path)
-    if decoded is None:
-        return
-    yield from decoded.problems
-    if decoded.record is not None and not decoded.problems and decoded.record.path != path:
-        yield Problem(path, "", f"belongs at {decoded.record.path}")
 
 
 def _homes_near(path: str, family: str) -> str:

@@ -64,7 +64,9 @@ def _native(value: Json) -> Json:
         case list():
             return [_native(item) for item in value]
         case dict():
-            return {str(key): _native(item) for key, item in value.items()}
+            return {_load_str(key): _native(item) for key, item in value.items()}
+        case str():
+            return _load_str(value)
         case _:
             return value
 
@@ -222,7 +224,7 @@ def _mapping(item: Shape) -> Shape:
         value = _mapping_in_text(value)
         if not isinstance(value, dict):
             raise _expected("a mapping", value)
-        return {"".join(key): item.load(each) for key, each in value.items()}
+        return {_load_str(key): item.load(each) for key, each in value.items()}
 
     def dump(value: Mapping[str, Any]) -> Json:
         return {key: item.dump(each) for key, each in value.items()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitmem.desk import Desk
-from gitmem.domains.knowledge.record import STALE_AFTER, STATUSES, Knowledge, Link, MemoryType, Status
+from gitmem.domains.knowledge.record import DAYS_MAX, STALE_AFTER, STATUSES, Knowledge, Link, MemoryType, Status
 from gitmem.domains.projects import Project, project_path
 from gitmem.errors import BadArgument, NotFound
 from gitmem.index.search import Found, Hit
@@ -210,12 +210,18 @@ def _search(
     most, offset = max(1, min(limit, LIMIT_MAX)), _offset(cursor)
     found = desk.index.search(
         text, view=view, where=where, every=[("tags", tag) for tag in tags],
-        updated_after=now() - timedelta(days=days) if days is not None else None,
+        updated_after=_days_ago(days),
         limit=most, offset=offset, explain=explain,
     )
     results = tuple(result for hit in found.hits if (result := _result(view, hit, explain)))
     more = len(found.hits) == most and offset + most < found.total
     return Results(text, results, found.total, found.commit, _searched(found, where, tags), str(offset + most) if more else None)
+
+
+def _days_ago(days: int | None) -> datetime | None:
+    if days is not None and not 0 <= days <= DAYS_MAX:
+        raise BadArgument(f"updated_within_days is {days}.", fix=f"0 to {DAYS_MAX} are accepted.")
+    return now() - timedelta(days=days) if days is not None else None
 
 
 def _offset(cursor: str) -> int:

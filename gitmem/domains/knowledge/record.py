@@ -30,6 +30,7 @@ EXPIRES_AFTER = {
     "task_context": timedelta(days=60),
     "handoff": timedelta(days=28),
 }
+DAYS_MAX = 36_500
 STALE_AFTER = timedelta(days=30)
 
 _WIKILINK = re.compile(r"\[\[([^\]\[|\n]{1,200})(?:\|[^\]\n]*)?\]\]")
@@ -148,8 +149,10 @@ def _is_there(change: Change, record: Knowledge) -> bool:
 
 
 def expiry(memory_type: str, days: int | None, *, clock: datetime | None = None) -> datetime | None:
-    """When a new record expires: after `days`, else its type's default; 0 days: never."""
+    """When a new record expires: after `days`, else its type's default; 0 days: never. Raises BadArgument."""
     if days == 0:
         return None
+    if days is not None and not 0 < days <= DAYS_MAX:
+        raise BadArgument(f"expires_in_days is {days}.", fix=f"1 to {DAYS_MAX} are accepted, and 0 for never.")
     after = timedelta(days=days) if days is not None else EXPIRES_AFTER.get(memory_type)
     return (clock or now()) + after if after else None

@@ -9,6 +9,7 @@ from gitmem.domains.knowledge.record import Interface, Knowledge, Link, MemoryTy
 from gitmem.errors import Refused
 from gitmem.memory.find import find_path
 from gitmem.memory.transaction import Transaction
+from gitmem.memory.view import View
 from gitmem.names import new_id, now
 from gitmem.verbs import verb
 
@@ -144,22 +145,28 @@ def recorded(record: Knowledge, *, similar: tuple[Similar, ...] = (), superseded
     )
 
 
+def _aside(desk: Desk) -> View:
+    # what a new record is compared with must not count as read, or an edit of it would stop the new one
+    return desk.memory.view(commit=desk.view().commit)
+
+
 def _refuse_duplicate(desk: Desk, record: Knowledge) -> None:
-    for path in desk.index.paths("digest", record.digest, view=desk.view()):
-        first = desk.view().record(path)
+    view = _aside(desk)
+    for path in desk.index.paths("digest", record.digest, view=view):
+        first = view.record(path)
         if isinstance(first, Knowledge) and first.scope == record.scope and first.digest == record.digest:
             raise Duplicate(first)
 
 
 def _similar(desk: Desk, record: Knowledge) -> tuple[Similar, ...]:
-    text = f"{record.title} {record.content[:_COMPARED_CHARACTERS]}"
+    text, view = f"{record.title} {record.content[:_COMPARED_CHARACTERS]}", _aside(desk)
     found = desk.index.search(
-        text, view=desk.view(), where={"kind": ["knowledge"], "scope": [record.scope, "shared"]}, limit=3
+        text, view=view, where={"kind": ["knowledge"], "scope": [record.scope, "shared"]}, limit=3
     )
     words = _words(record)
     alike = []
     for hit in found.hits:
-        other = desk.view().record(hit.path)
+        other = view.record(hit.path)
         if isinstance(other, Knowledge) and (likeness := _overlap(words, _words(other))) >= SIMILAR:
             alike.append(Similar(other.id, other.title, round(likeness, 2)))
     return tuple(alike)
