@@ -105,5 +105,5 @@ class DeskTransaction:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is None:
             self._transaction.land()
-            self._desk.commit = self._transaction.commit
+            self._desk.commit = self._transaction.commit or self._desk.commit
             self._desk.restart()

@@ -94,9 +94,9 @@ def slugify(title: str) -> str:
     return slug or "untitled"
 
 
-def new_id(title: str) -> str:
-    """`<slug>-<hex>`: random hex, so that two offline clones never make the same id."""
-    return f"{slugify(title)}-{secrets.token_hex(HEX_DIGITS // 2)}"
+def new_id(title: str, *, shard: str = "") -> str:
+    """`<slug>-<hex>`: random hex, so that two offline clones never make the same id; its first two digits may be given."""
+    return f"{slugify(title)}-{(shard[:2] + secrets.token_hex(HEX_DIGITS // 2))[:HEX_DIGITS]}"
 
 
 def hex_of(record_id: str) -> str | None:

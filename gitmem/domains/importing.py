@@ -18,12 +18,13 @@ from gitmem.domains.projects import project_path
 from gitmem.git.history import last_changes
 from gitmem.git.log import file_versions
 from gitmem.memory.caller import Caller
-from gitmem.memory.gate import BODY_MAX_BYTES, GateRefused
+from gitmem.memory.gate import BODY_MAX_BYTES, GateRefused, conflict_markers
 from gitmem.memory.memory import Memory
 from gitmem.memory.view import View
 from gitmem.memory.writer import Stale
 from gitmem.names import check_name, new_id, now, slugify
-from gitmem.records.codec import problems_of
+from gitmem.records.codec import Problem, decode, encode
+from gitmem.records.kind import kind_of
 
 VERB = "import_markdown"
 FILE_MAX_BYTES = 5 * 1024 * 1024
@@ -202,7 +203,7 @@ class _Import:
             if old and first and old.superseded_by == first.id:  # the document had lost this part for a while
                 record = replace(record, status="active", superseded_by="")
             first = first or record
-            if problems := problems_of(record, record.path):
+            if problems := _problems_of(record):
                 raise LeftOut("; ".join(f"{each.field} {each.what}" for each in problems))
             yield _Draft(document, record, old)
 
@@ -397,3 +398,9 @@ def _bytes_of(path: Path) -> bytes:
     if status.st_size > FILE_MAX_BYTES:
         raise LeftOut(f"has {status.st_size:,} bytes; at most {FILE_MAX_BYTES:,} are accepted")
     return path.read_bytes()
+
+
+def _problems_of(record: Knowledge) -> list[Problem]:
+    """What the gate would say of one record: it is left out, and the others land."""
+    data = encode(record)
+    return [*decode(kind_of(Knowledge), record.path, data).problems, *conflict_markers(record.path, data)]

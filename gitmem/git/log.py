@@ -24,8 +24,8 @@ class FileVersion:
 def file_versions(repository: Repository, head: str, name: str) -> Iterator[FileVersion]:
     """The commits that touched a file called `name`, in whatever folder, newest first."""
     pathspec = f":(glob)**/{name}"
-    output = run_git(repository.path, "log", "--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z", "-m",
-                     "--first-parent", head, "--", pathspec)
+    arguments = ("--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z")
+    output = run_git(repository.path, "log", *arguments, head, "--", pathspec)
     for block in output.split("\x01")[1:]:
         oid, _, rest = block.partition("\0")
         fields = [field for field in rest.lstrip("\n").split("\0") if field]

@@ -6,7 +6,7 @@ run in a verb's transaction, in the pre-receive hook, and on what is checked or 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gitmem.errors import Refused
 from gitmem.git.objects import FILE, Entry
@@ -23,7 +23,8 @@ PATH_MAX_BYTES = 400
 FREE_FILES = frozenset({"README.md", "AGENTS.md", ".gitattributes", "CODEOWNERS", ".gitignore"})
 
 _SCOPE_NAME = re.compile(r"projects/([^/]*)/")
-_CONFLICT = re.compile(rb"^(<{7} .*|={7}|>{7} .*)$", re.MULTILINE)
+# A lone ======= underlines a Markdown heading; only the arrows prove a conflict.
+_CONFLICT = re.compile(rb"<{7} |>{7} ")
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,6 @@ class Change:
     before: View
     edits: Mapping[str, Edit]
     caller: Caller
-    # a verb's own records, so that they are not decoded from what was encoded a moment ago
-    known: Mapping[str, Decoded] = field(default_factory=dict)
 
     def written(self) -> Iterator[tuple[str, Entry]]:
         """The paths that the change adds or edits."""
@@ -57,8 +56,6 @@ class Change:
 
     def decoded(self, path: str) -> Decoded | None:
         """The file at `path` as it will be; None if it will not be there or is of no kind."""
-        if path in self.known:
-            return self.known[path]
         if path not in self.edits:
             return self.before.decoded(path)
         new = self.edits[path].new
@@ -119,13 +116,11 @@ def files_are_records(change: Change) -> Iterator[Problem]:
             yield Problem(path, "", f"is no place for a file: {_homes_near(path, family)}")
         elif (scope := _SCOPE_NAME.match(path)) and (problem := name_problem(scope[1])):
             yield Problem(path, "", f"is in a folder that is no project's: {problem}")
-        elif path in change.known:
-            yield from change.known[path].problems
         else:
-            yield from _pushed_file_problems(change, path, entry)
+            yield from _record_problems(change, path, entry)
 
 
-def _pushed_file_problems(change: Change, path: str, entry: Entry) -> Iterator[Problem]:
+def _record_problems(change: Change, path: str, entry: Entry) -> Iterator[Problem]:
     yield from _text_problems(change, path, entry)
     if len(change.before.objects.blob(entry.oid)) > FILE_MAX_BYTES:
         return
@@ -142,11 +137,19 @@ def _text_problems(change: Change, path: str, entry: Entry) -> Iterator[Problem]
     if len(data) > FILE_MAX_BYTES:
         yield Problem(path, "", f"has {len(data):,} bytes; at most {FILE_MAX_BYTES:,} are accepted")
         return
-    for found in _CONFLICT.finditer(data):
-        line = data[: found.start()].count(b"\n") + 1
-        # A lone ======= underlines a Markdown heading; only the arrows prove a conflict.
-        if not found[0].startswith(b"="):
-            yield Problem(path, "", f"has a conflict marker: {shown(found[0].decode(errors='replace'), 30)}", line)
+    if b"<<<<<<< " in data or b">>>>>>> " in data:
+        yield from conflict_markers(path, data)
+
+
+def conflict_markers(path: str, data: bytes) -> Iterator[Problem]:
+    """Problems for the lines that a merge left in a file, outside of fenced code."""
+    fenced = False
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.startswith((b"```", b"~~~")):
+            fenced = not fenced
+        elif not fenced and _CONFLICT.match(line):
+            marker = shown(line.decode(errors="replace"), 30)
+            yield Problem(path, "", f"has a conflict marker: {marker}; if it is meant, put it into a ``` block", number)
 
 
 def _homes_near(path: str, family: str) -> str:

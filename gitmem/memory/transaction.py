@@ -12,7 +12,7 @@ from gitmem.memory.caller import Caller
 from gitmem.memory.view import View
 from gitmem.memory.writer import Proposal, Writer
 from gitmem.names import now
-from gitmem.records.codec import Decoded, encode, problems_of
+from gitmem.records.codec import encode
 from gitmem.records.kind import Record
 
 R = TypeVar("R", bound=Record)
@@ -32,42 +32,41 @@ class Transaction:
         self._body = body
         self._verb = verb
         self._blobs: dict[str, NewObject | None] = {}
-        self._known: dict[str, Decoded] = {}
         self.time: datetime = now()
         self.commit = ""
 
     def put(self, record: R) -> R:
         """Write a record at its path; the record with the version that it gets."""
-        blob = new_object("blob", encode(record))
         path = record.path
-        written = replace(record, version=blob.oid)
-        self._blobs[path] = blob
-        self._known[path] = Decoded(written, tuple(problems_of(written, path)))
-        return written
+        version = self.put_file(path, encode(record))
+        # read back as everybody else will read it: what cannot be read must not land
+        decoded = self.view.parsed.get(self.view.objects, self.view.place, path, version)
+        if decoded is not None and isinstance(decoded.record, type(record)):
+            return decoded.record
+        return replace(record, version=version)  # the gate will say what is wrong with it
 
-    def put_file(self, path: str, data: bytes) -> None:
-        """Write a file as it is, such as README.md; the gate reads it like a pushed one."""
+    def put_file(self, path: str, data: bytes) -> str:
+        """Write a file as it is, such as README.md; its version."""
         blob = new_object("blob", data)
         self.view.objects.keep_blob(blob.oid, data)
         self._blobs[path] = blob
-        self._known.pop(path, None)
+        return blob.oid
 
     def delete(self, path: str) -> None:
         """Remove a file."""
         self._blobs[path] = None
-        self._known.pop(path, None)
 
     def restore(self, path: str, version: str) -> None:
         """Put back a file as it was in an earlier version (a blob id)."""
         self._blobs[path] = NewObject("blob", self.view.objects.blob(version), version)
-        self._known.pop(path, None)
 
     def record(self, path: str) -> Record | None:
         """The record at a path, the transaction's own edits included."""
-        if path in self._blobs:
-            known = self._known.get(path)
-            return known.record if known else None
-        return self.view.record(path)
+        if path not in self._blobs:
+            return self.view.record(path)
+        blob = self._blobs[path]
+        decoded = self.view.parsed.get(self.view.objects, self.view.place, path, blob.oid) if blob else None
+        return decoded.record if decoded else None
 
     def __enter__(self) -> "Transaction":
         return self
@@ -80,9 +79,8 @@ class Transaction:
         """Pass the gate and commit. Raises GateRefused, Stale, StorageFailed."""
         edits = dict(self._edits())
         if not edits:
-            self.commit = self.view.commit
             return
-        change = gate.Change(self.view, edits, self._caller, self._known)
+        change = gate.Change(self.view, edits, self._caller)
         if problems := gate.check(change):
             raise gate.GateRefused(problems)
         self.commit = self._writer.land(
@@ -96,10 +94,6 @@ class Transaction:
                 time=self.time,
             )
         )
-        for path, decoded in self._known.items():
-            if decoded.record is not None:
-                self.view.parsed.keep(path, decoded.record.version, decoded)
-
     def _edits(self) -> Iterator[tuple[str, gate.Edit]]:
         for path, blob in self._blobs.items():
             # reading what is overwritten puts it among the reads that the writer compares

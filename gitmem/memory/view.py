@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from gitmem.errors import NotFound
+from gitmem.errors import GitmemError, NotFound
 from gitmem.git.objects import EMPTY_TREE, FOLDER, Entry, Objects, Tree, new_object
 from gitmem.git.repository import MAIN
 from gitmem.names import shown
@@ -35,6 +35,14 @@ class Place:
 
 
 MAIN_PLACE = Place()
+
+
+class Unreadable(GitmemError):
+    """A file that is there and cannot be read: it came in past the gate."""
+
+    def __init__(self, decoded: Decoded) -> None:
+        what = "; ".join(map(str, decoded.problems))
+        super().__init__(f"{what}.", fix="Mend the file with plain git, or revert to an earlier version.")
 
 
 class ParsedFiles:
@@ -104,6 +112,9 @@ class View:
     def get(self, cls: type[R], path: str) -> R:
         """The record of class `cls` at a path. Raises NotFound."""
         record = self.record(path)
+        decoded = self.decoded(path) if record is None else None
+        if decoded is not None:
+            raise Unreadable(decoded)
         if not isinstance(record, cls):
             raise NotFound(f"There is no {cls.__name__.lower()} at {shown(path)}.", fix="Check the name or id.")
         return record

@@ -68,7 +68,7 @@ class _Waiting:
 
     def __init__(self, proposal: Proposal) -> None:
         self.proposal = proposal
-        self.commit: Commit | None = None
+        self.commit = ""
         self.error: BaseException | None = None
         self.done = False
         self.turn = threading.Event()  # set when it is written, or when its caller is to lead
@@ -90,7 +90,7 @@ class Writer:
         self._across_processes = FileLock(repository.private / "write.lock", thread_local=False)
 
     def land(self, proposal: Proposal) -> str:
-        """Commit a proposal durably; the id of its commit, or of the tip if it changes nothing.
+        """Commit a proposal durably; the id of its commit, "" if it changes nothing.
 
         Raises Stale if what it read has changed, StorageFailed if the disk refuses.
         """
@@ -99,14 +99,30 @@ class Writer:
             self._queue.append(waiting)
             self._changed.notify()
             leads, self._is_led = not self._is_led, True
-        if not leads:
-            waiting.turn.wait()
-        if not waiting.done:
-            self._lead()
+        try:
+            if not leads:
+                waiting.turn.wait()
+            if not waiting.done:
+                self._lead()
+        except BaseException:
+            self._leave(waiting, leads=leads or waiting.turn.is_set())
+            raise
         if waiting.error is not None:
             raise waiting.error
-        assert waiting.commit is not None
-        return waiting.commit.oid
+        return waiting.commit
+
+    def _leave(self, waiting: _Waiting, *, leads: bool) -> None:
+        # A caller that is interrupted must not keep its place, nor the lead that fell to it meanwhile.
+        with self._changed:
+            if waiting in self._queue:
+                self._queue.remove(waiting)
+                if leads:
+                    self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._is_led = bool(self._queue)
+        if self._queue:
+            self._queue[0].turn.set()
 
     def _lead(self) -> None:
         # the leader is always the first of the queue, so it is in the batch
@@ -115,9 +131,8 @@ class Writer:
             self._write(batch)
         finally:
             with self._changed:
-                self._is_led = bool(self._queue)
-                successor = self._queue[0] if self._queue else None
-            for each in [*batch, *([successor] if successor else [])]:
+                self._pass_on()
+            for each in batch:
                 each.turn.set()
 
     def _gather(self) -> list[_Waiting]:
@@ -174,7 +189,6 @@ class _Chain:
         self._objects = objects
         self._tip = self.head = tip or ""
         self._tree = objects.commit(tip).tree if tip else NO_TREE
-        self._base_tree = self._tree
         self.new: list[NewObject] = []
 
     @property
@@ -183,29 +197,23 @@ class _Chain:
 
     def add(self, waiting: _Waiting) -> None:
         """Append the proposal's commit, or note why that cannot be."""
-        waiting.error = None
+        waiting.error, waiting.commit = None, ""
         proposal = waiting.proposal
         if proposal.base != self.head and (changed := self._changed(proposal)):
             waiting.error = Stale(self.head, changed)
             return
         tree, new = graft(self._objects, self._tree, proposal.edits)
         if tree == self._tree:
-            waiting.commit = self._objects.commit(self.head) if self.head else _nothing()
             return
         commit = Commit(tree, (self.head,) if self.head else (), proposal.author, GITMEM, proposal.time, proposal.message)
         made = new_object("commit", commit.encode())
-        waiting.commit = replace(commit, oid=made.oid)
-        self._objects.keep_commit(waiting.commit)
+        waiting.commit = made.oid
+        self._objects.keep_commit(replace(commit, oid=made.oid))
         self.new += [*new, made]
         self.head, self._tree = made.oid, tree
 
     def _changed(self, proposal: Proposal) -> list[str]:
         return [path for path, seen in proposal.reads.items() if self._objects.entry(self._tree, path) != seen]
-
-
-def _nothing() -> Commit:
-    # a change that writes nothing into a memory without commits
-    return Commit(NO_TREE, (), GITMEM, GITMEM, datetime.min, "")
 
 
 def graft(objects: Objects, tree_oid: str, edits: Mapping[str, NewObject | None]) -> tuple[str, list[NewObject]]:

@@ -80,7 +80,11 @@ def encode(record: Record) -> bytes:
         text = f"{_FENCE}{head}{_FENCE}{_separated(body)}"
     else:
         text = head
-    return text.replace("\r\n", "\n").encode("utf-8")
+    return _line_feeds(text).encode("utf-8")
+
+
+def _line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _separated(body: str) -> str:
@@ -118,7 +122,7 @@ def decode(kind: Kind, path: str, data: bytes, *, scope: str = "shared") -> Deco
         line = data[: error.start].count(b"\n") + 1
         bad = Problem(path, "", f"is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}. Save it as UTF-8", line)
         return Decoded(None, (bad,))
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    text = _line_feeds(text.removeprefix("\ufeff"))
     head, body, first_line = _split(text) if path.endswith(".md") else (text, "", 1)
     if head is None:
         return Decoded(None, (Problem(path, "", "has front matter that never ends: a line `---` is missing", 1),))
@@ -187,14 +191,6 @@ def _check(f: Field, value: Any, path: str, line: int, problems: list[Problem]) 
     for check in f.checks:
         if value is not None and (what := check(value)):
             problems.append(Problem(path, f.name, what, line))
-
-
-def problems_of(record: Record, path: str) -> list[Problem]:
-    """The problems of a record's values: what `decode` would say of its file."""
-    problems: list[Problem] = []
-    for f in kind_of(type(record)).fields:
-        _check(f, getattr(record, f.name), path, 0, problems)
-    return problems
 
 
 class _BadYaml(Exception):

@@ -1,11 +1,14 @@
 """What agents can do with knowledge, as they see it."""
 
+import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from gitmem.domains.knowledge.changing import replace_section
 from gitmem.domains.knowledge.record import Knowledge
+from gitmem.domains.knowledge.recording import Duplicate
 from gitmem.memory.caller import Caller
 from gitmem.names import now
 from tests.conftest import Team, git
@@ -236,3 +239,71 @@ def test_all_projects_are_searched_together_and_counted(team: Team):
     assert {each["project"] for each in team.call("search_global", query="jitter", project="")["results"]} == {"web", "api"}
     counts = {each["name"]: each["records"] for each in team.call("list_projects", project="")["projects"]}
     assert counts == {"web": 1, "api": 1}
+
+
+def test_the_same_text_recorded_by_eight_at_once_is_recorded_once(team: Team):
+    barrier, outcomes = threading.Barrier(8), []
+
+    def work(number: int) -> None:
+        barrier.wait()
+        try:
+            outcomes.append(team.call("record_learning", agent=f"a{number}", topic="One thing", content="Said by all.")["id"])
+        except Duplicate:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count("refused") == 7
+    assert len(list(team.memory.view().records(Knowledge))) == 1
+
+
+def test_what_others_wrote_between_an_agents_edits_is_not_undone_with_them(team: Team):
+    made = learn(team, content="Base.")
+    for agent in ("eve", "bob", "eve"):
+        team.call("edit", agent=agent, id=made, operation="append", text=f"By {agent}.")
+    refused = team.refusal("revert", agent="eve", arguments={"agent": "eve", "since": "1h"})
+    assert "changed again later" in refused.message
+    assert "By bob." in team.call("get_by_id", id=made)["content"]
+
+
+def test_a_merge_is_not_taken_for_the_work_of_who_merged(team: Team, tmp_path: Path):
+    git(tmp_path, "clone", "-q", str(team.memory.path), str(tmp_path / "work"))
+    learn(team)
+    (tmp_path / "work" / "README.md").write_text("Pat's page.\n")
+    git(tmp_path / "work", "commit", "-qam", "readme")
+    git(tmp_path / "work", "pull", "-q", "--no-rebase", "--no-edit")
+    git(tmp_path / "work", "push", "-q")
+    undone = team.call("revert", agent="Pat Person", arguments={"agent": "Pat Person", "since": "1h"})
+    assert undone["restored"] == ["README.md"]
+    assert team.call("query", query="jitter")["total"] == 1
+    assert [each["author"] for each in team.call("history", id=team.call("query", query="jitter")["results"][0]["id"])["versions"]] == ["ann"]
+    merge = git(team.memory.path, "rev-list", "--merges", "-1", "main").strip()
+    assert "is a merge" in team.refusal("revert", commit=merge).message
+
+
+def test_a_record_whose_successor_was_deleted_can_still_be_changed(team: Team):
+    old = learn(team, tags=["v1"])
+    new = team.call("store", title="Newer", content="Holds now.", supersedes=old)["id"]
+    team.call("delete", id=new, reason="wrong")
+    team.call("edit", id=old, operation="append", text="Still editable.")
+    assert team.call("archive_by_tag", tag="v1")["count"] == 1
+
+
+def test_no_record_supersedes_itself_by_way_of_others(team: Team):
+    one, two = learn(team), learn(team, topic="Two", content="Another.")
+    team.call("change_status", id=one, new_status="superseded", superseded_by=two)
+    assert "supersede itself" in team.refusal("change_status", id=two, new_status="superseded", superseded_by=one).message
+
+
+def test_an_edit_that_changes_nothing_claims_no_commit(team: Team):
+    made = learn(team)
+    learn(team, topic="Other", content="z", agent="bob")
+    assert "commit" not in team.call("edit", id=made, operation="set_fields", fields={"title": "Retries back off"})
+
+
+def test_what_a_reader_could_not_read_back_is_refused(team: Team):
+    refused = team.refusal("store", title="Many files", content="x", files_related=[f"{n}/{'y' * 390}" for n in range(100)])
+    assert "at most 32,768" in refused.message

@@ -197,7 +197,7 @@ BAD_FILES: dict[str, tuple[str, str | bytes, list[str]]] = {
     "conflict markers": (
         BAD_PATH,
         "---\ntitle: Merged\n---\n\n<<<<<<< HEAD\nmine\n=======\ntheirs\n>>>>>>> theirs\n",
-        [f"{BAD_PATH}:5: has a conflict marker: '<<<<<<< HEAD'", f"{BAD_PATH}:9: has a conflict marker: '>>>>>>> theirs'"],
+        [f"{BAD_PATH}:5: has a conflict marker: '<<<<<<< HEAD'; if it is meant, put it into a ``` block", f"{BAD_PATH}:9: has a conflict marker: '>>>>>>> theirs'; if it is meant, put it into a ``` block"],
     ),
     "a control character": (
         BAD_PATH,

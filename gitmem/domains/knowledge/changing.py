@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 from gitmem.desk import Desk
-from gitmem.domains.knowledge.record import Knowledge, Status
+from gitmem.domains.knowledge.record import STATUSES, Knowledge, Status
 from gitmem.domains.knowledge.recording import Recorded, recorded
 from gitmem.domains.projects import may_act_for_others
-from gitmem.errors import BadArgument, Refused, closest
+from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.memory.find import find_path
 from gitmem.names import shown
 from gitmem.records.kind import kind_of
@@ -177,9 +177,7 @@ def change_status(
     record = find_knowledge(desk, id)
     if new_status == "superseded" and not (superseded_by or record.superseded_by):
         raise BadArgument("superseded needs to know by what.", fix="Pass superseded_by='ID', or use deprecated.")
-    successor = find_knowledge(desk, superseded_by).id if superseded_by else record.superseded_by
-    if successor == record.id:
-        raise BadArgument(f"{record.id} cannot supersede itself.", fix="Pass the id of the record that replaces it.")
+    successor = _successor(desk, record, superseded_by) if new_status == "superseded" else record.superseded_by
     changed = replace(
         record,
         status=new_status,
@@ -188,6 +186,27 @@ def change_status(
     )
     with desk.transaction(f"status {record.id}: {record.status} -> {new_status}", body=reason) as change:
         return recorded(change.put(changed))
+
+
+def _successor(desk: Desk, record: Knowledge, superseded_by: str) -> str:
+    found = find_knowledge(desk, superseded_by) if superseded_by else None
+    seen = {record.id}
+    while found is not None:
+        if found.id in seen:
+            fix = "Pass the id of the record that holds now."
+            raise BadArgument(f"{record.id} would supersede itself by way of {found.id}.", fix=fix)
+        seen.add(found.id)
+        following = found.superseded_by
+        found = find_knowledge(desk, following) if following and _is_there(desk, following) else None
+    return find_knowledge(desk, superseded_by).id if superseded_by else record.superseded_by
+
+
+def _is_there(desk: Desk, record_id: str) -> bool:
+    try:
+        find_path(desk.view(), record_id)
+    except (NotFound, BadArgument):
+        return False
+    return True
 
 
 def _status_before(record: Knowledge) -> str:
@@ -221,11 +240,8 @@ def restore_by_tag(desk: Desk, tag: str, reason: str = "") -> Bulk:
 
 
 def _restored(record: Knowledge) -> Knowledge:
-    before: Status = "active"
-    shape = next(f.shape for f in kind_of(Knowledge).fields if f.name == "status")
-    if record.restores_to:
-        before = shape.load(record.restores_to)
-    return replace(record, status=before, restores_to="")
+    before = next((status for status in STATUSES if status == record.restores_to), "active")
+    return replace(record, status=cast(Status, before), restores_to="")
 
 
 def _tagged(desk: Desk, tag: str) -> list[Knowledge]:

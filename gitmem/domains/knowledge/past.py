@@ -13,7 +13,7 @@ from gitmem.git.log import blame as blame_lines
 from gitmem.git.objects import Commit, Entry
 from gitmem.memory.find import find_path
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, hex_of, parse_when, shown
+from gitmem.names import age_in_words, parse_when, shown
 from gitmem.verbs import verb
 
 LOOKED_AT_MOST = 5000  # commits that recent_changes and revert walk through
@@ -134,10 +134,8 @@ def _versions(desk: Desk, record_id: str) -> list[FileVersion]:
     try:
         name = _file_name(find_path(view, record_id, scope=desk.scope if desk.project_or_none else None))
     except NotFound:
-        hex_part = hex_of(record_id.strip().lower())
-        if hex_part is None:
-            raise
-        name = f"*{hex_part}.*"  # a deleted record is only in history; the hex part is safe in a pattern
+        # a deleted record is only in history; the hex part is safe in a pattern
+        name = f"*-{record_id.strip().lower().rpartition('-')[2]}*.*"
     found = list(file_versions(repository, view.commit, name))
     if not found:
         raise NotFound(f"There never was a record {shown(record_id)}.", fix="query finds records by their words.")
@@ -285,6 +283,9 @@ def revert(
 def _revert_commit(desk: Desk, name: str) -> Reverted:
     view = desk.view()
     found = view.objects.commit(desk.memory.commit_named(name))
+    if len(found.parents) > 1:
+        fix = "Revert the commits that it brought in, one by one, or single records with id and version."
+        raise Refused(f"Commit {found.oid[:10]} is a merge: it has no one state before it.", fix=fix)
     changes = _changes(view, found)
     _check_rights(desk, {found.author.name}, [path for path, _, _ in changes])
     later = [path for path, _, new in changes if view.entry(path) != new]
@@ -316,20 +317,22 @@ def _revert_agent(desk: Desk, agent: str, since: str) -> Reverted:
         raise BadArgument(f"{shown(since)} is no time.", fix="Pass a date such as 2026-01-31 or an age such as 2h.")
     view = desk.view()
     before: dict[str, Entry | None] = {}
-    after: dict[str, Entry | None] = {}
+    stood_upon: set[str] = set()
     for commit in desk.memory.repository.log(view.commit, limit=LOOKED_AT_MOST):
         if commit.time < moment:
             break
-        if commit.author.name == agent:
-            for path, old, new in _changes(view, commit):
-                before[path] = old  # newest first, so the oldest commit's word is the last
-                after.setdefault(path, new)
+        if commit.author.name != agent or len(commit.parents) > 1:
+            continue  # a merge brings in what others wrote
+        for path, old, new in _changes(view, commit):
+            # newest first: what this commit left must be what stands now, or what the agent's next commit began with
+            if new != before.get(path, view.entry(path)):
+                stood_upon.add(path)
+            before[path] = old
     if not before:
         raise NotFound(f"{shown(agent)} changed nothing since {since}.", fix="recent_changes(agent=...) lists what they did.")
     _check_rights(desk, {agent}, list(before))
-    later = [path for path, new in after.items() if view.entry(path) != new]
-    if later:
-        raise ChangedSince(f"What {agent} did since {since}", later)
+    if stood_upon:
+        raise ChangedSince(f"What {agent} did since {since}", sorted(stood_upon))
     return _put_back(desk, before, f"revert what {agent} did since {since}", agent)
 
 

@@ -59,6 +59,11 @@ def an_id(value: str) -> str | None:
     return None if hex_of(value) and len(value) <= 100 else f"is {value[:60]!r}, which is no id such as 'retry-policy-3fa2b81c'"
 
 
+def a_status(value: str) -> str | None:
+    """One of the statuses, or nothing."""
+    return None if not value or value in STATUSES else f"is {value[:40]!r}, not one of {', '.join(STATUSES)}"
+
+
 def links_are_named(value: tuple[Link, ...]) -> str | None:
     """Relations are words, targets are one line."""
     for link in value:
@@ -91,7 +96,7 @@ class Knowledge(Record):
     links: tuple[Link, ...] = field("links to other records", default=(), check=(at_most(100), links_are_named))
     interface: Interface | None = field("the interface it describes", default=None)
     superseded_by: str = field("the id of what holds instead", default="", check=at_most(120))
-    restores_to: str = field("the status it had before it was archived", default="", check=at_most(20))
+    restores_to: str = field("the status it had before it was archived", default="", check=a_status)
     source: str = field("where it was imported from", index="keyword", default="", check=at_most(400))
     expires: datetime | None = field("when it stops to hold; left out: never", default=None)
     author: str = field("who recorded it", index="keyword", default="", check=at_most(100))
@@ -129,11 +134,15 @@ class Knowledge(Record):
 
 @rule
 def successors_are_there(change: Change) -> Iterator[Problem]:
-    """What supersedes a record can be read."""
+    """What is newly said to supersede a record can be read."""
     for path, _ in change.written():
         decoded = change.decoded(path)
         record = decoded.record if decoded else None
-        if isinstance(record, Knowledge) and record.superseded_by and not _is_there(change, record):
+        if not isinstance(record, Knowledge) or not record.superseded_by:
+            continue
+        before = change.before.record(path)
+        known = isinstance(before, Knowledge) and before.superseded_by == record.superseded_by
+        if not known and not _is_there(change, record):
             yield Problem(path, "superseded_by", f"is {record.superseded_by[:60]!r}, which is no record's id")
 
 

@@ -114,7 +114,7 @@ def _new(
     desk: Desk, title: str, content: str, memory_type: MemoryType, scope: Scope,
     tags: tuple[str, ...], files_related: tuple[str, ...],
 ) -> Knowledge:
-    return Knowledge(
+    record = Knowledge(
         scope=desk.scope if scope == "project" else "shared",
         memory_type=memory_type,
         id=new_id(title),
@@ -127,6 +127,8 @@ def _new(
         created=now(),
         content=content.replace("\r\n", "\n").strip("\n"),
     )
+    # the same text always goes into the same shard, where two who record it at once are seen to collide
+    return replace(record, id=new_id(title, shard=record.digest))
 
 
 def _record(desk: Desk, record: Knowledge, *, supersedes: str = "", force: bool = False) -> Recorded:
@@ -151,6 +153,8 @@ def _aside(desk: Desk) -> View:
 
 
 def _refuse_duplicate(desk: Desk, record: Knowledge) -> None:
+    # counts as read: if the same text lands meanwhile, this write is stale, runs again, and finds it
+    desk.view().entry(record.path.rpartition("/")[0])
     view = _aside(desk)
     for path in desk.index.paths("digest", record.digest, view=view):
         first = view.record(path)
