@@ -8,6 +8,9 @@ from gitmem.memory.memory import Memory
 from gitmem.memory.transaction import Transaction
 from gitmem.memory.view import MAIN_PLACE, Place, View
 from gitmem.names import shown
+from gitmem.records.check import at_most, plain_text
+
+BODY_MAX = 2000  # characters of a reason in a commit's message
 
 if TYPE_CHECKING:
     from gitmem.index.search import Index
@@ -84,7 +87,12 @@ class Desk:
         return self.memory.view_as_of(when) if when else self.view()
 
     def transaction(self, subject: str, place: Place = MAIN_PLACE, *, body: str = "") -> "DeskTransaction":
-        """Edits that land as one commit, authored by the caller, when the `with` block ends."""
+        """Edits that land as one commit, authored by the caller, when the `with` block ends.
+
+        `body` is the caller's own text for the commit's message. Raises BadArgument if a message cannot hold it.
+        """
+        if what := plain_text(body) or at_most(BODY_MAX)(body):
+            raise BadArgument(f"The reason {what}.", fix="Say it shorter and in plain text; long text belongs into a record.")
         return DeskTransaction(self, self.memory.transaction(self.view(place), self.caller, subject, verb=self._verb, body=body))
 
     def restart(self) -> None:

@@ -116,7 +116,8 @@ class Verb:
         """The call's arguments as typed values. Raises BadArgument with every problem at once."""
         problems: list[str] = []
         bound: dict[str, Any] = {}
-        for name, value in self._canonical(arguments, problems).items():
+        given = self._canonical(arguments, problems)
+        for name, value in given.items():
             if value is None or name in DESK_ARGUMENTS:
                 continue  # an optional argument sent as null is one left out
             try:
@@ -124,7 +125,7 @@ class Verb:
             except Mismatch as mismatch:
                 problems += [f"{mismatch_place(name, where)} {what}" for where, what in mismatch.problems]
         missing = [p for p in self.parameters.values() if p.required and p.name not in bound]
-        problems += [f"{p.name} is missing ({p.description.rstrip('.')})" for p in missing if arguments.get(p.name) is None]
+        problems += [f"{p.name} is missing ({p.description.rstrip('.')})" for p in missing if given.get(p.name) is None]
         if problems:
             raise BadArgument(f"{self.name}: " + "; ".join(problems) + ".", fix=f"{self.name} takes {self._usage()}.")
         return bound
@@ -231,6 +232,13 @@ def check_version(record: Record, if_version: str) -> None:
             f"{record.path} is at version {record.version[:12]}, not {shown(if_version, 20)}: somebody changed it meanwhile.",
             fix="Read it again, apply your edit to what it says now, and send the new version.",
         )
+
+
+def checked_limit(limit: int, most: int) -> int:
+    """How many to list: `limit`, but not more than `most`. Raises BadArgument for none."""
+    if limit < 1:
+        raise BadArgument(f"limit is {limit}.", fix=f"1 to {most} are accepted.")
+    return min(limit, most)
 
 
 _ARGS = re.compile(r"^\s*Args:\s*$", re.MULTILINE)

@@ -1,9 +1,9 @@
 """The briefing: what an agent needs at the start of work, from sections that the domains contribute."""
 
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from gitmem.desk import Desk
+from gitmem.domains.knowledge.past import touched_by
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.domains.projects import Capability
 from gitmem.domains.sessions import Session, begin, live_sessions
@@ -86,7 +86,8 @@ def brief(desk: Desk, sections: tuple[str, ...] = (), task_description: str = ""
     unknown = [name for name in sections if name not in SECTIONS]
     if unknown:
         raise BadArgument(f"There is no section {', '.join(unknown)[:80]!r}.", fix=f"There are {', '.join(SECTIONS)}.")
-    mine = [each for each in live_sessions(desk) if each.id == desk.caller.session or each.agent == desk.agent]
+    mine = [each for each in live_sessions(desk) if each.agent == desk.agent]
+    mine.sort(key=lambda each: each.id != desk.caller.session)
     desk.task = task_description or (mine[0].task if mine else "")
     session_id = desk.caller.session or (mine[0].id if mine else "")
     desk.caller = replace(desk.caller, session=session_id)
@@ -168,9 +169,10 @@ def active(desk: Desk) -> list[str]:
 @section(order=80, share=0.15, more="recent_changes lists more")
 def changes(desk: Desk) -> list[str]:
     """What changed in the memory lately."""
-    head = desk.view().commit
-    commits = islice(desk.memory.repository.log(head), _CHANGES_LOOKED_AT) if head else ()
-    return [f"{age_in_words(each.time)} ago {each.author.name}: {each.subject}" for each in commits]
+    view, scopes = desk.view(), (f"{desk.scope}/", "shared/")
+    commits = desk.memory.repository.log(view.commit, limit=_CHANGES_LOOKED_AT) if view.commit else ()
+    touching = (each for each in commits if any(path.startswith(scopes) for path in touched_by(view, each)))
+    return [f"{age_in_words(each.time)} ago {each.author.name}: {each.subject}" for each in touching]
 
 
 @section(order=100, share=0.15, more="help lists every tool")

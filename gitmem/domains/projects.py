@@ -141,7 +141,7 @@ def project(
     description: str = "",
     member: str = "",
     role: str = "",
-    tier: Tier = "member",
+    tier: Tier | None = None,
     capabilities: tuple[Capability, ...] = (),
     paths: tuple[str, ...] = (),
 ) -> ProjectAnswer:
@@ -153,7 +153,7 @@ def project(
         description: what the project is; for create.
         member: the agent or person; for the member actions.
         role: what the member does here.
-        tier: admin, member or pending.
+        tier: admin, member or pending; only an admin may give another than pending.
         capabilities: what the member can do, as name and desc.
         paths: patterns of the code that the member works on, such as src/api/**.
     """
@@ -165,6 +165,7 @@ def project(
     current = desk.view().get(Project, path)
     if action == "get":
         return ProjectAnswer("found", project=current)
+    _check_rights(desk, current, action, member, tier)
     if action == "remove_agent":
         return _put(desk, f"remove {member} from {name}", _without(current, member))
     old = current.member(check_name(member, "member"))
@@ -174,11 +175,35 @@ def project(
         name=member,
         type="human" if action == "add_human" else old.type if old else "agent",
         role=role or (old.role if old else ""),
-        tier=tier,
+        tier=tier or (old.tier if old else "member" if _is_admin(desk, current) else "pending"),
         capabilities=capabilities or (old.capabilities if old else ()),
         paths=paths or (old.paths if old else ()),
     )
-    return _put(desk, f"{action.replace('_', ' ')} {member} in {name}", current.with_member(made))
+    changed = current.with_member(made)
+    _check_admins(current, changed)
+    return _put(desk, f"{action.replace('_', ' ')} {member} in {name}", changed)
+
+
+def _is_admin(desk: Desk, current: Project) -> bool:
+    # a project that came without an admin is run by its members until it has one
+    admins = [each.name for each in current.members if each.tier == "admin"]
+    return desk.agent in admins if admins else True
+
+
+def _check_rights(desk: Desk, current: Project, action: str, member: str, tier: str | None) -> None:
+    if _is_admin(desk, current) or (member == desk.agent and tier in (None, "pending")):
+        return
+    admins = ", ".join(each.name for each in current.members if each.tier == "admin")
+    raise Refused(
+        f"{desk.agent} is no admin of {current.name} and may not {action.replace('_', ' ')} {shown(member)}.",
+        fix=f"Ask {admins}. You may add yourself, as pending, and say what you can do.",
+    )
+
+
+def _check_admins(current: Project, changed: Project) -> None:
+    had = any(each.tier == "admin" for each in current.members)
+    if had and not any(each.tier == "admin" for each in changed.members):
+        raise Refused(f"{current.name} would be left without an admin.", fix="Make somebody else an admin first.")
 
 
 def _summaries(desk: Desk) -> tuple[ProjectSummary, ...]:
@@ -212,7 +237,9 @@ def _put(desk: Desk, subject: str, changed: Project) -> ProjectAnswer:
 def _without(current: Project, member: str) -> Project:
     if current.member(member) is None:
         raise _no_member(current, member)
-    return current.without_member(member)
+    changed = current.without_member(member)
+    _check_admins(current, changed)
+    return changed
 
 
 def _no_member(current: Project, member: str) -> NotFound:
@@ -223,7 +250,11 @@ def _no_member(current: Project, member: str) -> NotFound:
 
 
 def may_act_for_others(desk: Desk, scope: str) -> bool:
-    """Whether the caller is an admin of the scope's project, so that others' records are theirs to undo."""
-    record = desk.view().record(f"{scope}/project.yaml")
-    member = record.member(desk.agent) if isinstance(record, Project) else None
-    return member is not None and member.tier == "admin"
+    """Whether the caller is an admin of the scope's project, so that others' records are theirs to undo.
+
+    What is shared by all projects is in the hands of the admins of each.
+    """
+    names = desk.projects() if scope == "shared" else [scope.removeprefix("projects/")]
+    found = (desk.view().record(project_path(name)) for name in names)
+    members = (record.member(desk.agent) for record in found if isinstance(record, Project))
+    return any(member is not None and member.tier == "admin" for member in members)

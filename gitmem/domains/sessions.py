@@ -11,14 +11,14 @@ from typing import ClassVar, Literal
 
 from gitmem.desk import Desk
 from gitmem.domains.projects import Capability
-from gitmem.errors import NotFound, closest
+from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.memory.memory import Memory
-from gitmem.memory.view import Place
+from gitmem.memory.view import Place, View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
-from gitmem.verbs import verb
+from gitmem.verbs import checked_limit, verb
 
 FAMILY = "sessions"
 SESSION_ID_MAX = 200
@@ -139,11 +139,21 @@ def place_of(project: str) -> Place:
     return Place(FAMILY, project)
 
 
-def resolve(memory: Memory, session_id: str) -> tuple[str, str]:
-    """The agent and project of a live session. Raises UnknownSession."""
-    for project in _possible_projects(session_id):
+# What may be called with a session that has ended: ending is safe to repeat.
+AFTER_THE_END = frozenset({"end_session"})
+
+
+def resolve(memory: Memory, session_id: str, verb_name: str = "") -> tuple[str, str]:
+    """The agent and project of a session that `verb_name` may be called with. Raises UnknownSession."""
+    projects = _possible_projects(session_id)
+    for project in projects:
         if (found := live(memory, project, session_id)) is not None:
             return found.agent, project
+    for project in projects:
+        if (ended := _ended(memory.view(), project, session_id)) is not None:
+            if verb_name in AFTER_THE_END:
+                return ended.agent, project
+            raise UnknownSession(session_id, ended=True)
     raise UnknownSession(session_id)
 
 
@@ -188,7 +198,9 @@ def begin(
 
 def live_sessions(desk: Desk) -> list[LiveSession]:
     """The live sessions of the desk's project, newest first."""
-    found = list(desk.view(place_of(desk.project)).records(LiveSession))
+    # a view of its own: who else is at work must not make two who start or end at once collide
+    view = desk.memory.view(place_of(desk.project))
+    found = list(view.records(LiveSession))
     return sorted(found, key=lambda each: each.started.timestamp() if each.started else 0.0, reverse=True)
 
 
@@ -208,6 +220,8 @@ def end_session(
         learnings: what you found out, one line each; record the important ones with record_learning first.
         handoff_notes: what the next one has to know to go on: state, next steps, traps.
     """
+    if desk.caller.session and (done := _ended(desk.view(), desk.project, desk.caller.session)):
+        return _leave(desk, done)
     session = _own(desk)
     ended = Session(
         scope=desk.scope,
@@ -221,39 +235,43 @@ def end_session(
         learnings=learnings,
         handoff_notes=handoff_notes,
     )
-    path = _ended_path(desk, session.id)
-    if path is None:
-        with desk.transaction(f"session: {session.agent} hands off", body=summary[:500]) as change:
-            change.put(ended)
-        path, commit = ended.path, desk.commit
-    else:
-        commit = desk.commit
+    with desk.transaction(f"session: {session.agent} hands off", body=summary[:500]) as change:
+        change.put(ended)
     # A crash here leaves the handoff written and the session live; ending it again does only what follows.
-    with desk.transaction(f"session: {session.agent} ends", place_of(desk.project)) as change:
-        change.delete(f"{session.id}.yaml")
+    return _leave(desk, ended)
+
+
+def _leave(desk: Desk, ended: Session) -> Ended:
+    commit = desk.commit
+    with desk.transaction(f"session: {ended.agent} ends", place_of(desk.project)) as change:
+        change.delete(f"{ended.id}.yaml")
     desk.commit = commit or desk.commit
-    return Ended(session.id, path, "ended; the handoff is kept and the next session starts with it")
+    return Ended(ended.id, ended.path, "ended; the handoff is kept and the next session starts with it")
 
 
 def _own(desk: Desk) -> LiveSession:
     if desk.caller.session:
         found = desk.view(place_of(desk.project)).record(f"{desk.caller.session}.yaml")
         if not isinstance(found, LiveSession):
-            raise UnknownSession(desk.caller.session, ended=_ended_path(desk, desk.caller.session) is not None)
+            raise UnknownSession(desk.caller.session)
         return found
     mine = [each for each in live_sessions(desk) if each.agent == desk.agent]
     if not mine:
         fix = "Call start_session first, or pass session_id."
         raise NotFound(f"{desk.agent} has no live session in {desk.project}.", fix=fix)
+    if len(mine) > 1:
+        known = ", ".join(each.id for each in mine)
+        raise BadArgument(f"{desk.agent} has {len(mine)} live sessions: {known}.", fix="Say which with session_id.")
     return mine[0]
 
 
-def _ended_path(desk: Desk, session_id: str) -> str | None:
-    view = desk.view()
-    months = view.peek(f"{desk.scope}/sessions")
+def _ended(view: View, project: str, session_id: str) -> Session | None:
+    folder = f"projects/{project}/sessions"
+    months = view.peek(folder)
     names = view.objects.tree(months.oid).entries if months else {}
-    paths = (f"{desk.scope}/sessions/{month}/{session_id}.md" for month in names)
-    return next((path for path in paths if view.peek(path)), None)
+    paths = (f"{folder}/{month}/{session_id}.md" for month in names)
+    found = next((view.record(path) for path in paths if view.peek(path)), None)
+    return found if isinstance(found, Session) else None
 
 
 @verb()
@@ -271,7 +289,7 @@ def list_sessions(
     if status != "active":
         found += [_summary(each) for each in _ended_sessions(desk)]
     mine = [each for each in found if not agent or each.agent == agent]
-    cut = mine[: max(1, min(limit, 200))]
+    cut = mine[: checked_limit(limit, 200)]
     return SessionList(tuple(cut), len(cut), len(mine))
 
 
@@ -296,15 +314,14 @@ def get_session(desk: Desk, id: str) -> SessionDetail:  # noqa: A002  the argume
     found = desk.view(place_of(desk.project)).record(f"{id}.yaml") if not a_session_id(id) else None
     if isinstance(found, LiveSession):
         return SessionDetail(found.id, found.agent, found.project, "active", found.task, found.started)
-    path = _ended_path(desk, id) if not a_session_id(id) else None
-    if path is None:
+    ended = _ended(desk.view(), desk.project, id) if not a_session_id(id) else None
+    if ended is None:
         known = [each.id for each in live_sessions(desk)]
         near = closest(id, known)
         raise NotFound(
             f"There is no session {shown(id, 200)} in {desk.project}.",
             fix=f"Did you mean {near[0]}?" if near else "list_sessions shows them.",
         )
-    ended = desk.view().get(Session, path)
     return SessionDetail(
         ended.id, ended.agent, ended.project, "ended", ended.task, ended.started, ended.ended,
         ended.summary, ended.files_modified, ended.learnings, ended.handoff_notes,

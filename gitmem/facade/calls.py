@@ -82,7 +82,7 @@ def standing(memory: Memory, called: Verb, arguments: Mapping[str, Json], claims
     if session_id:
         from gitmem.domains import sessions  # imported late: most servers know their caller without it
 
-        agent, project = sessions.resolve(memory, session_id)
+        agent, project = sessions.resolve(memory, session_id, called.name)
         return Standing(Caller(agent, "session", session_id), about or project)
     return Standing(_caller(called, arguments, claims), about or claims.stated("project"))
 
@@ -113,12 +113,13 @@ def _text(arguments: Mapping[str, Json], name: str) -> str:
 class Office:
     """An open memory with what calls need: its index, and the process's own agent and project."""
 
-    def __init__(self, memory: Memory, *, agent: str = "", project: str = "") -> None:
+    def __init__(self, memory: Memory, *, agent: str = "", project: str = "", one_client: bool = False) -> None:
         if agent:
             check_name(agent, "agent")
         self.memory = memory
         self.agent = agent
         self.project = project
+        self._one_client = one_client  # over stdio, whoever introduces itself is who goes on calling
         self._index: Index | None = None
         self._opening = threading.Lock()
         self._running = 0
@@ -160,7 +161,10 @@ class Office:
         called = verbs.find(name)
         who = standing(self.memory, called, arguments, claims)
         desk = Desk(self.memory, self.index, who.caller, project=who.project, verb=called.name)
-        return verbs.call(desk, called, _without_desk_arguments(called, arguments))
+        answer = verbs.call(desk, called, _without_desk_arguments(called, arguments))
+        if self._one_client and called.name == INTRODUCES_AGENT and not self.agent:
+            self.agent, self.project = who.caller.name, self.project or who.project
+        return answer
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

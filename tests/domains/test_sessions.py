@@ -1,5 +1,7 @@
 """Sessions and the briefing."""
 
+import pytest
+
 from gitmem.domains import sessions
 from gitmem.memory.memory import Memory
 from tests.conftest import Team, git
@@ -47,8 +49,9 @@ def test_ending_a_session_again_does_only_what_was_left(team: Team):
     session = team.call("start_session")["session_id"]
     first = team.call("end_session", session=session, summary="done", handoff_notes="notes")
     assert sessions.count_live(team.memory) == 0
-    refused = team.refusal("end_session", session=session, summary="done")
-    assert "has ended" in refused.message
+    head = team.memory.head()
+    assert team.call("end_session", session=session, summary="again")["path"] == first["path"]
+    assert team.memory.head() == head
     # the crash between the two commits: the handoff is written, the session is still live
     live = "refs/gitmem/sessions/web"
     git(team.memory.path, "update-ref", live, f"{live}~1")
@@ -87,3 +90,18 @@ def test_the_briefing_is_read_again_whole_or_in_part(team: Team):
     assert lines_of(again, "active") == []
     assert [each["name"] for each in team.call("brief", sections=["protocol"])["sections"]] == ["protocol"]
     assert "protocol" in team.refusal("brief", sections=["protocl"]).fix
+
+
+def test_an_ended_session_is_good_for_nothing_but_ending_it_again(team: Team):
+    session = team.call("start_session")["session_id"]
+    team.call("end_session", session=session, summary="done")
+    assert sessions.resolve(team.memory, session, "end_session") == ("ann", "web")
+    with pytest.raises(sessions.UnknownSession, match="has ended"):
+        sessions.resolve(team.memory, session, "record_learning")
+
+
+def test_of_several_live_sessions_the_one_to_end_must_be_named(team: Team):
+    one, two = (team.call("start_session")["session_id"] for _ in range(2))
+    refused = team.refusal("end_session", summary="done")
+    assert one in refused.message
+    assert two in refused.message

@@ -14,7 +14,7 @@ from gitmem.git.objects import Commit, Entry
 from gitmem.memory.find import find_path
 from gitmem.memory.view import View
 from gitmem.names import age_in_words, parse_when, shown
-from gitmem.verbs import verb
+from gitmem.verbs import checked_limit, verb
 
 LOOKED_AT_MOST = 5000  # commits that recent_changes and revert walk through
 
@@ -122,7 +122,7 @@ def history(desk: Desk, id: str, limit: int = 20) -> History:  # noqa: A002  the
         limit: at most this many.
     """
     found = _versions(desk, id)
-    cut = found[: max(1, min(limit, 200))]
+    cut = found[: checked_limit(limit, 200)]
     return History(_stem(found[0].path), tuple(_version(each) for each in cut), len(found))
 
 
@@ -226,7 +226,7 @@ def recent_changes(desk: Desk, since: str = "7d", agent: str = "", limit: int = 
         if not agent or commit.author.name == agent
     )
     touching = ((commit, paths) for commit, paths in found if paths)
-    cut = list(islice(touching, max(1, min(limit, 200))))
+    cut = list(islice(touching, checked_limit(limit, 200)))
     changes = tuple(
         RecentChange(c.oid, c.author.name, c.time, age_in_words(c.time), c.subject, tuple(paths[:20])) for c, paths in cut
     )
@@ -241,7 +241,12 @@ def _commits_since(desk: Desk, view: View, since: str) -> Iterator[tuple[Commit,
     for commit in desk.memory.repository.log(view.commit, limit=LOOKED_AT_MOST):
         if commit.oid == stop or (moment and commit.time < moment):
             return
-        yield commit, [path for path, _, _ in _changes(view, commit)]
+        yield commit, touched_by(view, commit)
+
+
+def touched_by(view: View, commit: Commit) -> list[str]:
+    """The paths that a commit changed, against its first parent."""
+    return [path for path, _, _ in _changes(view, commit)]
 
 
 def _changes(view: View, commit: Commit) -> list[tuple[str, Entry | None, Entry | None]]:

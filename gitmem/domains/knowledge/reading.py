@@ -12,9 +12,11 @@ from gitmem.index.search import Found, Hit
 from gitmem.memory.find import find_path
 from gitmem.memory.view import View
 from gitmem.names import age_in_words, hex_of, now
-from gitmem.verbs import verb
+from gitmem.verbs import checked_limit, verb
 
 LIMIT_MAX = 50
+QUERY_MAX = 10_000
+TAGS_MAX = 30
 # What a search shows unless asked otherwise: everything that has not been put away.
 SHOWN: tuple[str, ...] = tuple(status for status in STATUSES if status != "archived")
 
@@ -206,8 +208,11 @@ def _search(
     desk: Desk, text: str, where: dict[str, list[str]], tags: tuple[str, ...], days: int | None,
     limit: int, cursor: str, as_of: str, explain: bool,
 ) -> Results:
+    if len(text) > QUERY_MAX or len(tags) > TAGS_MAX:
+        fix = f"At most {QUERY_MAX:,} characters and {TAGS_MAX} tags are accepted."
+        raise BadArgument(f"The query has {len(text):,} characters and {len(tags):,} tags.", fix=fix)
     view = desk.view_as_of(as_of)
-    most, offset = max(1, min(limit, LIMIT_MAX)), _offset(cursor)
+    most, offset = checked_limit(limit, LIMIT_MAX), _offset(cursor)
     found = desk.index.search(
         text, view=view, where=where, every=[("tags", tag) for tag in tags],
         updated_after=_days_ago(days),
