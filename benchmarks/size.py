@@ -6,10 +6,11 @@ python -m benchmarks.size [--writes 10000]
 import argparse
 import subprocess
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gitmem.domains.kinds  # noqa: F401  declares the kinds
+from benchmarks.filling import fill
 from benchmarks.writes import write_with_gitmem
 from gitmem.git.repository import Repository
 from gitmem.memory.memory import Memory
@@ -28,11 +29,8 @@ def write(memory: Memory, count: int) -> None:
         for number in range(share, count, CALLERS):
             write_with_gitmem(memory, number)
 
-    threads = [threading.Thread(target=work, args=(share,)) for share in range(CALLERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(CALLERS) as threads:
+        list(threads.map(work, range(CALLERS)))
 
 
 def imported(source: Path, target: Path) -> None:
@@ -52,6 +50,7 @@ def main() -> None:
         path = Path(folder) / "memory.git"
         Repository.init(path)
         memory = Memory(path)
+        fill(memory, "bench", 0)
         write(memory, options.writes)
         memory.upkeep.close()
         alone = memory.upkeep.condition()

@@ -10,14 +10,15 @@ machine slows both alike; the ratio is of the medians.
 import argparse
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pygit2
 
 import gitmem.domains.kinds  # noqa: F401  declares the kinds
+from benchmarks.filling import fill
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.git.repository import Repository
 from gitmem.memory.caller import Caller
@@ -84,12 +85,9 @@ def rate(write: Callable[[int], None], commits: int, callers: int = 1) -> float:
         for number in range(commits // callers):
             write(share * commits + number)
 
-    threads = [threading.Thread(target=work, args=(share,)) for share in range(callers)]
     started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(callers) as threads:
+        list(threads.map(work, range(callers)))
     return commits / (time.perf_counter() - started)
 
 
@@ -102,6 +100,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Repository.init(Path(folder) / "gitmem.git")
         memory = Memory(Path(folder) / "gitmem.git")
+        fill(memory, "bench", 0)
         yardstick = Pygit2Writer(Path(folder) / "pygit2.git")
         for _ in range(options.rounds):
             rates["pygit2, fsync"].append(rate(yardstick.write, options.commits))

@@ -27,12 +27,13 @@ from gitmem.git.repository import Repository, run_git
 FOLD_AT = 16  # packs of one tier
 PACKS_MAX = 48  # the writer itself folds before it would make more
 TIER_FACTOR = 8
-TIER_BYTES = 64 * 1024
+TIER_BYTES = 256 * 1024
 REPACK_AT_BYTES = 48 * 1024 * 1024  # folded, undeltified bytes
 LOOSE_MAX = 500
 LOOSE_REFS_MAX = 500
 LEFT_OVER_SECONDS = 24 * 3600  # what killed programs left unfinished goes after a day
 _DELTA_TYPES = (6, 7)
+_HEADER_BYTES = 12
 _PATIENCE_SECONDS = 60.0
 _FOLD_PATIENCE_SECONDS = 2.0  # for which a writer waits at the limit
 
@@ -199,20 +200,28 @@ def _size(path: Path) -> int:
 
 @dataclass(frozen=True)
 class RawPack:
-    """A pack's entries as they are on disk: (id, crc32, packed bytes) each."""
+    """A pack as it is on disk: (id, offset, crc32) of each entry, and the packed bytes between header and checksum."""
 
-    entries: list[tuple[bytes, int, bytes]]
+    entries: list[tuple[bytes, int, int]]
+    body: bytes
     has_deltas: bool
+
+    def chunks(self) -> Iterator[tuple[bytes, int, bytes]]:
+        """Each entry by itself, as (id, crc32, packed bytes)."""
+        ordered = sorted(self.entries, key=lambda entry: entry[1])
+        ends = [offset for _, offset, _ in ordered[1:]] + [_HEADER_BYTES + len(self.body)]
+        for (oid, offset, crc), end in zip(ordered, ends, strict=True):
+            yield oid, crc, self.body[offset - _HEADER_BYTES : end - _HEADER_BYTES]
 
 
 def read_pack(index: Path) -> RawPack | None:
     """The raw entries of a pack, or None if it is gone or of a format that is git's to handle."""
     try:
         table = index.read_bytes()
-        body = index.with_suffix(".pack").read_bytes()
+        pack = index.with_suffix(".pack").read_bytes()
     except FileNotFoundError:
         return None
-    if table[:8] != b"\xfftOc\0\0\0\2" or body[:4] != b"PACK":
+    if table[:8] != b"\xfftOc\0\0\0\2" or pack[:4] != b"PACK":
         return None
     count = struct.unpack_from(">I", table, 8 + 255 * 4)[0]
     ids = 8 + 1024
@@ -220,11 +229,9 @@ def read_pack(index: Path) -> RawPack | None:
     offsets = struct.unpack_from(f">{count}I", table, ids + 24 * count)
     if any(offset & 0x80000000 for offset in offsets):
         return None
-    order = sorted(range(count), key=offsets.__getitem__)
-    ends = [offsets[i] for i in order[1:]] + [len(body) - 20]
-    spans = zip(order, ends, strict=True)
-    entries = [(table[ids + 20 * i : ids + 20 * i + 20], crcs[i], body[offsets[i] : end]) for i, end in spans]
-    return RawPack(entries, any((chunk[0] >> 4) & 7 in _DELTA_TYPES for _, _, chunk in entries))
+    names = [table[start : start + 20] for start in range(ids, ids + 20 * count, 20)]
+    has_deltas = any((pack[offset] >> 4) & 7 in _DELTA_TYPES for offset in offsets)
+    return RawPack(list(zip(names, offsets, crcs, strict=True)), pack[_HEADER_BYTES:-20], has_deltas)
 
 
 def fold(repository: Repository, *, leave: Collection[str] = ()) -> int:
@@ -257,12 +264,21 @@ def _crowded_tier(packs: list[Path]) -> list[Path]:
 
 
 def _fold_packs(folder: Path, packs: Mapping[Path, RawPack]) -> None:
-    chunks = {oid: (crc, chunk) for pack in packs.values() for oid, crc, chunk in pack.entries}
-    body, entries, offset = [pack_header(len(chunks))], [], 12
-    for oid, (crc, chunk) in chunks.items():
-        entries.append((oid, offset, crc))
-        body.append(chunk)
-        offset += len(chunk)
+    body, entries, end, seen = [b""], list[tuple[bytes, int, int]](), _HEADER_BYTES, set[bytes]()
+    for pack in packs.values():
+        names = {oid for oid, _, _ in pack.entries}
+        if seen.isdisjoint(names):
+            entries += [(oid, offset + end - _HEADER_BYTES, crc) for oid, offset, crc in pack.entries]
+            body.append(pack.body)
+            end += len(pack.body)
+        else:  # the same object was written twice; a pack holds it once
+            for oid, crc, chunk in pack.chunks():
+                if oid not in seen:
+                    entries.append((oid, end, crc))
+                    body.append(chunk)
+                    end += len(chunk)
+        seen |= names
+    body[0] = pack_header(len(entries))
     made = store_pack(folder, body, entries)
     # git's cache of where objects are, if a person made one, must not name packs that are gone
     (folder / "multi-pack-index").unlink(missing_ok=True)

@@ -6,8 +6,8 @@ is seven or more objects; one pack and its index are two files, whatever the num
 
 import hashlib
 import os
+import secrets
 import struct
-import tempfile
 import threading
 import weakref
 import zlib
@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate
+from itertools import accumulate, count
 from pathlib import Path
-from typing import BinaryIO, Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from dulwich.object_format import SHA1
 from dulwich.object_store import DiskObjectStore
@@ -34,11 +34,14 @@ FOLDER = 0o040000
 
 _TYPE_NUMBERS: dict[ObjectType, int] = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 _TYPE_NAMES: dict[int, ObjectType] = {number: name for name, number in _TYPE_NUMBERS.items()}
-# Level 1: pushing entropy out of the last bytes costs five times the CPU, and upkeep repacks anyway.
+# Level 1, and 0 for trees, which are mostly ids: pushing entropy out of the last bytes costs many times the
+# CPU, and upkeep repacks anyway.
 _ZLIB_LEVEL = 1
 _READ_TRIES = 3
 PERSON_MAX = 200
 KEEP_TEXT = b"gitmem: until a ref holds it\n"
+KEEP_NAME = "kept"  # a file of gitmem's own that lends its name
+_NUMBERS = count()
 
 
 class MissingObject(GitmemError):
@@ -369,7 +372,7 @@ class Objects:
             yield index
         finally:
             with suppress(OSError):  # upkeep takes away what stays
-                index.with_suffix(".keep").unlink()
+                os.unlink(index.with_suffix(".keep"))
 
     def packs(self) -> list[Path]:
         """The packs on disk, by their index files."""
@@ -388,7 +391,7 @@ def write_pack(folder: Path, new: Mapping[str, NewObject], *, keep: bool = False
     offset = len(chunks[0])
     for each in new.values():
         header = pack_object_header(_TYPE_NUMBERS[each.type], None, len(each.data), SHA1)
-        chunk = bytes(header) + zlib.compress(each.data, _ZLIB_LEVEL)
+        chunk = bytes(header) + zlib.compress(each.data, 0 if each.type == "tree" else _ZLIB_LEVEL)
         entries.append((bytes.fromhex(each.oid), offset, zlib.crc32(chunk)))
         chunks.append(chunk)
         offset += len(chunk)
@@ -408,14 +411,14 @@ def _pack_index(entries: list[tuple[bytes, int, int]], pack_checksum: bytes) -> 
     offsets = [offset for _, offset, _ in entries]
     if offsets and max(offsets) >= 2**31:
         raise ValueError("a pack over 2 GiB is for `git repack` to write")
-    count = len(entries)
+    number = len(entries)
     body = b"".join(
         (
             b"\xfftOc\0\0\0\2",
             struct.pack(">256I", *accumulate(fan_out)),
             b"".join(oid for oid, _, _ in entries),
-            struct.pack(f">{count}I", *(crc for _, _, crc in entries)),
-            struct.pack(f">{count}I", *offsets),
+            struct.pack(f">{number}I", *(crc for _, _, crc in entries)),
+            struct.pack(f">{number}I", *offsets),
             pack_checksum,
         )
     )
@@ -428,52 +431,53 @@ def store_pack(folder: Path, chunks: list[bytes], entries: list[tuple[bytes, int
     checksum = hashlib.sha1(body, usedforsecurity=False).digest()
     entries.sort()
     name = hashlib.sha1(b"".join(oid for oid, _, _ in entries) + checksum, usedforsecurity=False).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
     pack_path, index_path = folder / f"pack-{name}.pack", folder / f"pack-{name}.idx"
-    kept = index_path.with_suffix(".keep")
+    kept = str(index_path.with_suffix(".keep"))
     try:
         if keep:
-            kept.write_bytes(KEEP_TEXT)
-        with _DurableFile(folder, pack_path) as file:
-            file.write(body + checksum)
-        with _DurableFile(folder, index_path) as file:
-            file.write(_pack_index(entries, checksum))
+            _keep(folder, kept)
+        _put_durably(str(folder), str(pack_path), body + checksum)
+        _put_durably(str(folder), str(index_path), _pack_index(entries, checksum))
     except OSError:
         if keep:
-            kept.unlink(missing_ok=True)
+            with suppress(OSError):
+                os.unlink(kept)
         raise
     flush_folder(folder)
     return index_path
 
 
-class _DurableFile:
+def _keep(folder: Path, kept: str) -> None:
+    # a second name of one file that stays costs a fifth of a new file, and this is done at every flush
+    token = f"{folder.parent.parent}/gitmem/{KEEP_NAME}"
+    try:
+        os.link(token, kept)
+    except FileExistsError:
+        return
+    except OSError:
+        Path(token).parent.mkdir(exist_ok=True)
+        Path(token).write_bytes(KEEP_TEXT)
+        Path(kept).write_bytes(KEEP_TEXT)
+
+
+def _put_durably(folder: str, final: str, data: bytes) -> None:
     """A new read-only file that appears under its name only when it is complete and flushed."""
-
-    def __init__(self, folder: Path, final: Path) -> None:
-        # git's own prefix: `git gc` and `git prune` clear away what a crash leaves under it
-        number, self._temporary = tempfile.mkstemp(prefix="tmp_pack_", dir=folder)
-        self._file = os.fdopen(number, "wb")
-        self._final = final
-
-    def __enter__(self) -> BinaryIO:
-        return self._file
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+    # git's own prefix: `git gc` and `git prune` clear away what a crash leaves under it
+    temporary = f"{folder}/tmp_pack_{os.getpid()}_{next(_NUMBERS)}_{secrets.token_hex(4)}"  # noqa: S108  not in /tmp
+    try:
+        number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
         try:
-            if kind is None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                os.fchmod(self._file.fileno(), 0o444)
-            self._file.close()
-            if kind is None:
-                Path(self._temporary).rename(self._final)
-                return
-        except OSError:
-            with suppress(OSError):  # a full disk refuses what is still buffered once more
-                self._file.close()
-            Path(self._temporary).unlink(missing_ok=True)
-            raise
-        Path(self._temporary).unlink(missing_ok=True)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(number, rest) :]
+            os.fsync(number)
+        finally:
+            os.close(number)
+        os.rename(temporary, final)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def flush_folder(folder: Path) -> None:

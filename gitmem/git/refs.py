@@ -35,6 +35,7 @@ class Refs:
 
     def __init__(self, git_path: Path) -> None:
         self._root = git_path
+        self._place = str(git_path)
         self._packed_at: tuple[int, int, int] | None = None
         self._packed: dict[str, str] = {}
 
@@ -42,7 +43,8 @@ class Refs:
         """The object id that a ref holds, or None. Symbolic refs are followed. Raises BrokenRef."""
         for _ in range(5):
             try:
-                text = (self._root / name).read_text("ascii").strip()
+                with open(f"{self._place}/{name}", encoding="ascii") as file:
+                    text = file.read().strip()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 # Packing writes packed-refs before it removes the loose file, so this order misses nothing.
                 return self._read_packed().get(name)
@@ -90,9 +92,12 @@ class Refs:
         lock stays taken.
         """
         path = self._root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(path.name + ".lock")
-        number = self._take(lock)
+        try:
+            number = self._take(lock)
+        except FileNotFoundError:  # the first ref of its folder, or the first since git packed them
+            path.parent.mkdir(parents=True, exist_ok=True)
+            number = self._take(lock)
         try:
             with os.fdopen(number, "wb") as file:
                 if self.read(name) != old:

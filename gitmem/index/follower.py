@@ -92,7 +92,14 @@ class Follower:
     # --- answering for a commit --------------------------------------------------------------------
 
     def at(self, view: View) -> Snapshot:
-        """What to search for the state of a view."""
+        """What to search for the state of a view. A view lives for one call, which looks at the files once."""
+        kept = view.kept.get(self)
+        if isinstance(kept, Snapshot) and not kept.rebuilding:
+            return kept
+        snapshot = view.kept[self] = self._looked_at(view)
+        return snapshot
+
+    def _looked_at(self, view: View) -> Snapshot:
         trusted = self._trusted()
         if trusted and (snapshot := self._known(view)):
             return snapshot
@@ -106,8 +113,9 @@ class Follower:
             log.debug("waiting for the search index")
         return snapshot
 
-    def distrust(self, base: Base) -> None:
+    def distrust(self, base: Base, view: View) -> None:
         """Told that an index could not be read: it is looked at anew."""
+        view.kept.pop(self, None)
         with self._growing:
             self._epochs = tuple(epoch for epoch in self._epochs if epoch.base is not base)
             self._apart.clear()

@@ -87,7 +87,7 @@ class Index:
             except Damaged:
                 if last_try:
                     raise
-                self._follower.distrust(snapshot.base)
+                self._follower.distrust(snapshot.base, view)
         raise AssertionError("unreachable")
 
     def _found(self, snapshot: Snapshot, answer: Answer, text: str, limit: int, offset: int, *, explain: bool) -> Found:

@@ -85,6 +85,7 @@ class View:
         self.commit = commit
         self.tree = objects.commit(commit).tree if commit else NO_TREE
         self.reads: dict[str, Entry | None] = {}
+        self.kept: dict[object, object] = {}  # what others worked out for this view, by who did
 
     def entry(self, path: str) -> Entry | None:
         """What stands at a path, file or folder."""

@@ -132,9 +132,11 @@ def _new(
 
 
 def _record(desk: Desk, record: Knowledge, *, supersedes: str = "", force: bool = False) -> Recorded:
+    # what a new record is compared with must not count as read, or an edit of it would stop the new one
+    aside = desk.memory.view(commit=desk.view().commit)
     if not force:
-        _refuse_duplicate(desk, record)
-    similar = _similar(desk, record)
+        _refuse_duplicate(desk, record, aside)
+    similar = _similar(desk, record, aside)
     with desk.transaction(f"{record.memory_type}: {record.title}") as change:
         superseded = _supersede(desk, change, supersedes, record.id) if supersedes else None
         return recorded(change.put(record), similar=similar, superseded=superseded)
@@ -147,23 +149,17 @@ def recorded(record: Knowledge, *, similar: tuple[Similar, ...] = (), superseded
     )
 
 
-def _aside(desk: Desk) -> View:
-    # what a new record is compared with must not count as read, or an edit of it would stop the new one
-    return desk.memory.view(commit=desk.view().commit)
-
-
-def _refuse_duplicate(desk: Desk, record: Knowledge) -> None:
+def _refuse_duplicate(desk: Desk, record: Knowledge, view: View) -> None:
     # counts as read: if the same text lands meanwhile, this write is stale, runs again, and finds it
     desk.view().entry(record.path.rpartition("/")[0])
-    view = _aside(desk)
     for path in desk.index.paths("digest", record.digest, view=view):
         first = view.record(path)
         if isinstance(first, Knowledge) and first.scope == record.scope and first.digest == record.digest:
             raise Duplicate(first)
 
 
-def _similar(desk: Desk, record: Knowledge) -> tuple[Similar, ...]:
-    text, view = f"{record.title} {record.content[:_COMPARED_CHARACTERS]}", _aside(desk)
+def _similar(desk: Desk, record: Knowledge, view: View) -> tuple[Similar, ...]:
+    text = f"{record.title} {record.content[:_COMPARED_CHARACTERS]}"
     found = desk.index.search(
         text, view=view, where={"kind": ["knowledge"], "scope": [record.scope, "shared"]}, limit=3
     )
