@@ -286,7 +286,7 @@ class _Import:
         name = draft.old.path.rpartition("/")[2]
         for version in file_versions(self._memory.repository, view.commit, name):
             if version.blob and self._is_import(version.commit.oid):
-                decoded = view.parsed.get(view.objects, view.place, version.path, version.blob)
+                decoded = view.parsed.get(view.objects.blob, view.place, version.path, version.blob)
                 return decoded.record if decoded and isinstance(decoded.record, Knowledge) else None
         return None
 

@@ -292,7 +292,7 @@ class Follower:
         for path, was, now in differing:
             if kind_at(path) is None:
                 continue
-            decoded = view.parsed.get(self._objects, view.place, path, now.oid) if now else None
+            decoded = view.parsed.get(self._objects.blob, view.place, path, now.oid) if now else None
             passages = _analysed(path, decoded.record) if decoded and decoded.record else []
             edits.append(Edit(path, passages, changes.get(path, _NEVER), was_there=was is not None))
         return edits

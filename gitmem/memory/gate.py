@@ -6,7 +6,7 @@ run in a verb's transaction, in the pre-receive hook, and on what is checked or 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gitmem.errors import Refused
 from gitmem.git.objects import FILE, Entry
@@ -42,12 +42,18 @@ class Change:
     before: View
     edits: Mapping[str, Edit]
     caller: Caller
+    new: Mapping[str, bytes] = field(default_factory=dict)  # files that are not in the repository yet, by blob id
 
     def written(self) -> Iterator[tuple[str, Entry]]:
         """The paths that the change adds or edits."""
         for path, edit in self.edits.items():
             if edit.new is not None:
                 yield path, edit.new
+
+    def read(self, oid: str) -> bytes:
+        """The bytes of a file, new or not."""
+        data = self.new.get(oid)
+        return self.before.objects.blob(oid) if data is None else data
 
     def has(self, path: str) -> bool:
         """Whether there will be something at a path."""
@@ -61,7 +67,7 @@ class Change:
         new = self.edits[path].new
         if new is None or new.mode != FILE:
             return None  # a submodule's commit is not even here
-        return self.before.parsed.get(self.before.objects, self.before.place, path, new.oid)
+        return self.before.parsed.get(self.read, self.before.place, path, new.oid)
 
 
 Rule = Callable[[Change], Iterator[Problem]]
@@ -122,7 +128,7 @@ def files_are_records(change: Change) -> Iterator[Problem]:
 
 def _record_problems(change: Change, path: str, entry: Entry) -> Iterator[Problem]:
     yield from _text_problems(change, path, entry)
-    if len(change.before.objects.blob(entry.oid)) > FILE_MAX_BYTES:
+    if len(change.read(entry.oid)) > FILE_MAX_BYTES:
         return
     decoded = change.decoded(path)
     if decoded is None:
@@ -133,7 +139,7 @@ def _record_problems(change: Change, path: str, entry: Entry) -> Iterator[Proble
 
 
 def _text_problems(change: Change, path: str, entry: Entry) -> Iterator[Problem]:
-    data = change.before.objects.blob(entry.oid)
+    data = change.read(entry.oid)
     if len(data) > FILE_MAX_BYTES:
         yield Problem(path, "", f"has {len(data):,} bytes; at most {FILE_MAX_BYTES:,} are accepted")
         return

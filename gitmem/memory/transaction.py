@@ -32,6 +32,7 @@ class Transaction:
         self._body = body
         self._verb = verb
         self._blobs: dict[str, NewObject | None] = {}
+        self._new: dict[str, bytes] = {}
         self.time: datetime = now()
         self.commit = ""
 
@@ -40,7 +41,7 @@ class Transaction:
         path = record.path
         version = self.put_file(path, encode(record))
         # read back as everybody else will read it: what cannot be read must not land
-        decoded = self.view.parsed.get(self.view.objects, self.view.place, path, version)
+        decoded = self.view.parsed.get(self._read, self.view.place, path, version)
         if decoded is not None and isinstance(decoded.record, type(record)):
             return decoded.record
         return replace(record, version=version)  # the gate will say what is wrong with it
@@ -49,8 +50,13 @@ class Transaction:
         """Write a file as it is, such as README.md; its version."""
         blob = new_object("blob", data)
         self.view.objects.keep_blob(blob.oid, data)
+        self._new[blob.oid] = data
         self._blobs[path] = blob
         return blob.oid
+
+    def _read(self, oid: str) -> bytes:
+        data = self._new.get(oid)
+        return self.view.objects.blob(oid) if data is None else data
 
     def delete(self, path: str) -> None:
         """Remove a file."""
@@ -65,7 +71,7 @@ class Transaction:
         if path not in self._blobs:
             return self.view.record(path)
         blob = self._blobs[path]
-        decoded = self.view.parsed.get(self.view.objects, self.view.place, path, blob.oid) if blob else None
+        decoded = self.view.parsed.get(self._read, self.view.place, path, blob.oid) if blob else None
         return decoded.record if decoded else None
 
     def __enter__(self) -> "Transaction":
@@ -80,7 +86,7 @@ class Transaction:
         edits = dict(self._edits())
         if not edits:
             return
-        change = gate.Change(self.view, edits, self._caller)
+        change = gate.Change(self.view, edits, self._caller, self._new)
         if problems := gate.check(change):
             raise gate.GateRefused(problems)
         self.commit = self._writer.land(

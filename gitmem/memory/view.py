@@ -1,6 +1,6 @@
 """A view: the memory as it was at one commit of one ref. Records read through it never change."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -51,14 +51,14 @@ class ParsedFiles:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Decoded] = {}
 
-    def get(self, objects: Objects, place: Place, path: str, oid: str) -> Decoded | None:
+    def get(self, read: Callable[[str], bytes], place: Place, path: str, oid: str) -> Decoded | None:
         """The decoded file, or None if no kind has files at `path`."""
         known = self._known.get((oid, path))
         if known is None:
             declared = kind_at(path, place.family)
             if declared is None:
                 return None
-            decoded = decode(declared, path, objects.blob(oid), scope=place.scope)
+            decoded = decode(declared, path, read(oid), scope=place.scope)
             record = replace(decoded.record, version=oid) if decoded.record else None
             known = self.keep(path, oid, Decoded(record, decoded.problems))
         return known
@@ -103,7 +103,7 @@ class View:
         entry = self.entry(path)
         if entry is None or entry.mode == FOLDER:
             return None
-        return self.parsed.get(self.objects, self.place, path, entry.oid)
+        return self.parsed.get(self.objects.blob, self.place, path, entry.oid)
 
     def record(self, path: str) -> Record | None:
         """The record at a path, or None if there is none that can be read."""
@@ -138,6 +138,6 @@ class View:
     def records(self, cls: type[R], folder: str = "") -> Iterator[R]:
         """All readable records of a class below a folder, in path order."""
         for path, entry in self.files(folder):
-            decoded = self.parsed.get(self.objects, self.place, path, entry.oid)
+            decoded = self.parsed.get(self.objects.blob, self.place, path, entry.oid)
             if decoded and isinstance(decoded.record, cls):
                 yield decoded.record

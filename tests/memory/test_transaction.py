@@ -156,3 +156,10 @@ def test_a_memory_of_a_newer_format_is_refused_and_untouched(tmp_path: Path, mem
     git(work, "push", "-q", "origin", "HEAD:main")
     with pytest.raises(NewerFormat, match="99"):
         Memory(memory.path)
+
+
+def test_a_transaction_may_be_larger_than_any_cache(memory: Memory):
+    with memory.transaction(memory.view(), ANN, "many") as change:
+        for number in range(2500):
+            change.put(learning(f"Number {number}"))
+    assert len(list(memory.view().records(Knowledge))) == 2500
