@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from gitmem.desk import Desk
-from gitmem.domains.knowledge.past import touched_by
+from gitmem.domains.knowledge.past import touches
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.domains.projects import Capability
 from gitmem.domains.sessions import Session, begin, live_sessions
@@ -169,9 +169,9 @@ def active(desk: Desk) -> list[str]:
 @section(order=80, share=0.15, more="recent_changes lists more")
 def changes(desk: Desk) -> list[str]:
     """What changed in the memory lately."""
-    view, scopes = desk.view(), (f"{desk.scope}/", "shared/")
+    view, scopes = desk.view(), (desk.scope, "shared")
     commits = desk.memory.repository.log(view.commit, limit=_CHANGES_LOOKED_AT) if view.commit else ()
-    touching = (each for each in commits if any(path.startswith(scopes) for path in touched_by(view, each)))
+    touching = (each for each in commits if touches(view, each, scopes))
     return [f"{age_in_words(each.time)} ago {each.author.name}: {each.subject}" for each in touching]
 
 

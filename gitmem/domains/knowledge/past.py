@@ -1,6 +1,6 @@
 """The past of the memory: history, blame, diff, recent changes, and undoing them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, islice
@@ -12,10 +12,11 @@ from gitmem.git.log import FileVersion, diff_blobs, file_versions
 from gitmem.git.log import blame as blame_lines
 from gitmem.git.objects import Commit, Entry
 from gitmem.memory.find import find_path
-from gitmem.memory.view import View
+from gitmem.memory.view import NO_TREE, View
 from gitmem.names import age_in_words, parse_when, shown
 from gitmem.verbs import checked_limit, verb
 
+PATHS_MAX = 20  # of one commit, in recent_changes
 LOOKED_AT_MOST = 5000  # commits that recent_changes and revert walk through
 
 
@@ -219,21 +220,24 @@ def recent_changes(desk: Desk, since: str = "7d", agent: str = "", limit: int = 
         limit: at most this many, up to 200.
     """
     view = desk.view()
-    scopes = (f"{desk.scope}/", "shared/")
-    found = (
-        (commit, [path for path in paths if path.startswith(scopes)])
-        for commit, paths in _commits_since(desk, view, since)
-        if not agent or commit.author.name == agent
+    scopes = (desk.scope, "shared")
+    touching = (
+        commit
+        for commit in _commits_since(desk, view, since)
+        if (not agent or commit.author.name == agent) and touches(view, commit, scopes)
     )
-    touching = ((commit, paths) for commit, paths in found if paths)
-    cut = list(islice(touching, checked_limit(limit, 200)))
-    changes = tuple(
-        RecentChange(c.oid, c.author.name, c.time, age_in_words(c.time), c.subject, tuple(paths[:20])) for c, paths in cut
-    )
+    changes = tuple(_recent(view, each, scopes) for each in islice(touching, checked_limit(limit, 200)))
     return RecentChanges(changes, len(changes), view.commit)
 
 
-def _commits_since(desk: Desk, view: View, since: str) -> Iterator[tuple[Commit, list[str]]]:
+def _recent(view: View, commit: Commit, scopes: tuple[str, ...]) -> RecentChange:
+    prefixes = tuple(f"{scope}/" for scope in scopes)
+    paths = [path for path, _, _ in _changes(view, commit) if path.startswith(prefixes)]
+    author, time = commit.author.name, commit.time
+    return RecentChange(commit.oid, author, time, age_in_words(time), commit.subject, tuple(paths[:PATHS_MAX]))
+
+
+def _commits_since(desk: Desk, view: View, since: str) -> Iterator[Commit]:
     if not view.commit:
         return
     moment = parse_when(since)
@@ -241,12 +245,14 @@ def _commits_since(desk: Desk, view: View, since: str) -> Iterator[tuple[Commit,
     for commit in desk.memory.repository.log(view.commit, limit=LOOKED_AT_MOST):
         if commit.oid == stop or (moment and commit.time < moment):
             return
-        yield commit, touched_by(view, commit)
+        yield commit
 
 
-def touched_by(view: View, commit: Commit) -> list[str]:
-    """The paths that a commit changed, against its first parent."""
-    return [path for path, _, _ in _changes(view, commit)]
+def touches(view: View, commit: Commit, scopes: Collection[str]) -> bool:
+    """Whether a commit changed anything in a scope, against its first parent. Opens no folder in them."""
+    before = view.objects.commit(commit.parents[0]).tree if commit.parents else NO_TREE
+    at = view.objects.entry
+    return any(at(commit.tree, scope) != (at(before, scope) if before != NO_TREE else None) for scope in scopes)
 
 
 def _changes(view: View, commit: Commit) -> list[tuple[str, Entry | None, Entry | None]]:
