@@ -94,6 +94,7 @@ class Transaction:
                 ref=self.view.place.ref,
                 base=self.view.commit,
                 reads=self.view.reads,
+                listings=self.view.listings,
                 edits=self._blobs,
                 author=self._caller.person,
                 message=self._message(),

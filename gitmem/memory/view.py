@@ -45,6 +45,12 @@ class Unreadable(GitmemError):
         super().__init__(f"{what}.", fix="Mend the file with plain git, or revert to an earlier version.")
 
 
+def names_at(objects: Objects, tree: str, folder: str) -> frozenset[str]:
+    """The names in a folder of a tree."""
+    entry = objects.entry(tree, folder) if tree != NO_TREE else None
+    return frozenset(objects.tree(entry.oid).entries) if entry and entry.mode == FOLDER else frozenset()
+
+
 class ParsedFiles:
     """Decoded files, kept by blob id and path: a blob never changes, so this is never stale."""
 
@@ -73,7 +79,7 @@ class ParsedFiles:
 
 
 class View:
-    """One commit of one place. `reads` collects what was looked at, for the writer to compare.
+    """One commit of one place. `reads` and `listings` collect what was looked at, for the writer to compare.
 
     `commit` is "" for a ref that does not exist yet: an empty memory.
     """
@@ -85,6 +91,7 @@ class View:
         self.commit = commit
         self.tree = objects.commit(commit).tree if commit else NO_TREE
         self.reads: dict[str, Entry | None] = {}
+        self.listings: dict[str, frozenset[str]] = {}
         self.kept: dict[object, object] = {}  # what others worked out for this view, by who did
 
     def entry(self, path: str) -> Entry | None:
@@ -121,8 +128,10 @@ class View:
         return record
 
     def names(self, folder: str) -> list[str]:
-        """The names in a folder; none if there is no such folder."""
-        return list(self.folder(folder).entries)
+        """The names in a folder; none if there is no such folder. What stands under them does not count as read."""
+        names = names_at(self.objects, self.tree, folder)
+        self.listings[folder] = names
+        return sorted(names)
 
     def folder(self, path: str) -> Tree:
         """A folder's tree; empty if there is no such folder."""

@@ -17,7 +17,7 @@ from gitmem.git.maintenance import Upkeep
 from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, NewObject, Objects, Person, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
-from gitmem.memory.view import NO_TREE
+from gitmem.memory.view import NO_TREE, names_at
 
 GITMEM = Person("gitmem", "gitmem@gitmem")
 _BATCH_MAX = 64
@@ -30,12 +30,13 @@ class Proposal:
     """A change that is ready to be committed: what it saw, what it does, how its commit is signed.
 
     `reads` maps every path that was looked at, and `edits` every path that changes, to what stood there
-    and to the blob that will (None: the file goes).
+    and to the blob that will (None: the file goes). `listings` maps folders to the names that were in them.
     """
 
     ref: str
     base: str
     reads: Mapping[str, Entry | None]
+    listings: Mapping[str, frozenset[str]]
     edits: Mapping[str, NewObject | None]
     author: Person
     message: str
@@ -213,7 +214,9 @@ class _Chain:
         self.head, self._tree = made.oid, tree
 
     def _changed(self, proposal: Proposal) -> list[str]:
-        return [path for path, seen in proposal.reads.items() if self._objects.entry(self._tree, path) != seen]
+        read = [path for path, seen in proposal.reads.items() if self._objects.entry(self._tree, path) != seen]
+        listed = [path for path, seen in proposal.listings.items() if names_at(self._objects, self._tree, path) != seen]
+        return read + listed
 
 
 def graft(objects: Objects, tree_oid: str, edits: Mapping[str, NewObject | None]) -> tuple[str, list[NewObject]]:

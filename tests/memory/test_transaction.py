@@ -163,3 +163,18 @@ def test_a_transaction_may_be_larger_than_any_cache(memory: Memory):
         for number in range(2500):
             change.put(learning(f"Number {number}"))
     assert len(list(memory.view().records(Knowledge))) == 2500
+
+
+def test_an_edit_beside_it_does_not_disturb_who_only_listed_the_names(memory: Memory):
+    record = put(memory, learning(id="retries-3fa2b81c"))
+    folder = record.path.rpartition("/")[0]
+    view = memory.view()
+    assert view.names(folder) == ["retries-3fa2b81c.md"]
+    put(memory, replace(record, content="Changed."))
+    with memory.transaction(view, ANN, "other") as change:
+        change.put(learning("Other", id="other-aaaaaaaa"))
+    view = memory.view()
+    view.names(folder)
+    put(memory, learning("Beside", id="beside-3fffffff"))
+    with pytest.raises(Stale), memory.transaction(view, ANN, "other") as change:
+        change.put(learning("Another", id="another-bbbbbbbb"))

@@ -151,7 +151,7 @@ def recorded(record: Knowledge, *, similar: tuple[Similar, ...] = (), superseded
 
 def _refuse_duplicate(desk: Desk, record: Knowledge, view: View) -> None:
     # counts as read: if the same text lands meanwhile, this write is stale, runs again, and finds it
-    desk.view().entry(record.path.rpartition("/")[0])
+    desk.view().names(record.path.rpartition("/")[0])
     for path in desk.index.paths("digest", record.digest, view=view):
         first = view.record(path)
         if isinstance(first, Knowledge) and first.scope == record.scope and first.digest == record.digest:
