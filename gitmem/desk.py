@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.memory.caller import Caller
+from gitmem.memory.find import find_path
 from gitmem.memory.memory import Memory
 from gitmem.memory.transaction import Transaction
 from gitmem.memory.view import MAIN_PLACE, Place, View
@@ -62,11 +63,6 @@ class Desk:
         return self._project
 
     @property
-    def project_or_none(self) -> str | None:
-        """The project, or None if the call names none."""
-        return self.project if self._project else None
-
-    @property
     def scope(self) -> str:
         """The scope of the desk's project: `projects/<name>`."""
         return f"projects/{self.project}"
@@ -94,6 +90,10 @@ class Desk:
         if what := plain_text(body) or at_most(BODY_MAX)(body):
             raise BadArgument(f"The reason {what}.", fix="Say it shorter and in plain text; long text belongs into a record.")
         return DeskTransaction(self, self.memory.transaction(self.view(place), self.caller, subject, verb=self._verb, body=body))
+
+    def find(self, record_id: str, view: View | None = None) -> str:
+        """The path of the record that an id or the start of its digits means, the desk's project first."""
+        return find_path(view or self.view(), record_id, scope=self.scope if self._project else None)
 
     def restart(self) -> None:
         """Let go of the snapshots: the next view is of the present."""

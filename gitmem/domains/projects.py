@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 from gitmem.desk import Desk, UnknownProject
 from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.memory.gate import Change, rule
-from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most
 from gitmem.records.codec import Problem
@@ -126,11 +125,6 @@ class ProjectExists(Refused):
 def project_path(name: str) -> str:
     """Where a project's own record lives."""
     return f"projects/{name}/project.yaml"
-
-
-def read_project(view: View, name: str) -> Project:
-    """The project's record. Raises NotFound if it is not there or cannot be read."""
-    return view.get(Project, project_path(name))
 
 
 @verb(writes=True, core=True, in_project=False, aliases={"project": "name"})

@@ -264,14 +264,6 @@ class Objects:
         _close_stores(self._stores)
         self._stores[:] = [DiskObjectStore(path) for path in paths]
 
-    def has(self, oid: str) -> bool:
-        """Whether the object is here."""
-        try:
-            self.read(oid)
-        except MissingObject:
-            return False
-        return True
-
     def blob(self, oid: str) -> bytes:
         """A file's bytes."""
         data = self._blobs.get(oid)

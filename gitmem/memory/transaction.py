@@ -101,6 +101,7 @@ class Transaction:
                 time=self.time,
             )
         )
+
     def _edits(self) -> Iterator[tuple[str, gate.Edit]]:
         for path, blob in self._blobs.items():
             # reading what is overwritten puts it among the reads that the writer compares

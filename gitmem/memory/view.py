@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from gitmem.errors import GitmemError, NotFound
-from gitmem.git.objects import EMPTY_TREE, FOLDER, Entry, Objects, Tree, new_object
+from gitmem.git.objects import FOLDER, Entry, Objects, new_object
 from gitmem.git.repository import MAIN
 from gitmem.names import shown
 from gitmem.records.codec import Decoded, decode
@@ -132,11 +132,6 @@ class View:
         names = names_at(self.objects, self.tree, folder)
         self.listings[folder] = names
         return sorted(names)
-
-    def folder(self, path: str) -> Tree:
-        """A folder's tree; empty if there is no such folder."""
-        entry = self.entry(path)
-        return self.objects.tree(entry.oid) if entry and entry.mode == FOLDER and entry.oid != NO_TREE else EMPTY_TREE
 
     def files(self, folder: str = "") -> Iterator[tuple[str, Entry]]:
         """All files below a folder, as (path, entry)."""

@@ -52,8 +52,7 @@ class NotYours(Refused):
 
 def find_knowledge(desk: Desk, record_id: str) -> Knowledge:
     """The record that a verb's `id` means."""
-    scope = desk.scope if desk.project_or_none else None
-    return desk.view().get(Knowledge, find_path(desk.view(), record_id, scope=scope))
+    return desk.view().get(Knowledge, desk.find(record_id))
 
 
 @verb(writes=True, core=True)

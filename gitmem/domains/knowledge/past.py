@@ -11,7 +11,6 @@ from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.git.log import FileVersion, diff_blobs, file_versions
 from gitmem.git.log import blame as blame_lines
 from gitmem.git.objects import Commit, Entry
-from gitmem.memory.find import find_path
 from gitmem.memory.view import NO_TREE, View
 from gitmem.names import age_in_words, parse_when, shown
 from gitmem.verbs import checked_limit, verb
@@ -133,7 +132,7 @@ def _versions(desk: Desk, record_id: str) -> list[FileVersion]:
         raise NotFound("This memory has no commit yet.", fix="Record something first.")
     repository = desk.memory.repository
     try:
-        name = _file_name(find_path(view, record_id, scope=desk.scope if desk.project_or_none else None))
+        name = _file_name(desk.find(record_id, view))
     except NotFound:
         # a deleted record is only in history; the hex part is safe in a pattern
         name = f"*-{record_id.strip().lower().rpartition('-')[2]}*.*"
@@ -167,7 +166,7 @@ def blame(desk: Desk, id: str) -> Blame:  # noqa: A002  the argument's public na
         id: the record.
     """
     view = desk.view()
-    path = find_path(view, id, scope=desk.scope if desk.project_or_none else None)
+    path = desk.find(id, view)
     lines = list(blame_lines(desk.memory.repository, view.commit, path))
     parts = []
     for commit, group in groupby(lines[_body_starts(lines) :], key=lambda each: each[0]):
@@ -317,7 +316,7 @@ def _revert_record(desk: Desk, record_id: str, version: str) -> Reverted:
 
 def _current_path(desk: Desk, record_id: str) -> str | None:
     try:
-        return find_path(desk.view(), record_id, scope=desk.scope if desk.project_or_none else None)
+        return desk.find(record_id)
     except NotFound:
         return None
 

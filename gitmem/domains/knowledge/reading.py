@@ -292,7 +292,7 @@ def get_by_id(desk: Desk, id: str, as_of: str = "") -> Whole:  # noqa: A002  the
         as_of: as it was then: a commit, a date, or an age such as 7d.
     """
     view = desk.view_as_of(as_of)
-    path = find_path(view, id, scope=desk.scope if desk.project_or_none else None)
+    path = desk.find(id, view)
     record = view.get(Knowledge, path)
     touched = desk.index.touched(path, view=view)
     updated, by = touched if touched else (record.created, record.author)
@@ -352,7 +352,7 @@ def related(desk: Desk, id: str, depth: int = 1) -> Related:  # noqa: A002  the 
     if not 1 <= depth <= 3:
         raise BadArgument(f"depth is {depth}.", fix="1 to 3 are accepted.")
     view = desk.view()
-    start = view.get(Knowledge, find_path(view, id, scope=desk.scope if desk.project_or_none else None))
+    start = view.get(Knowledge, desk.find(id, view))
     seen, edge, found = {start.id}, [start], list[Neighbour]()
     for distance in range(1, depth + 1):
         steps = [step for record in edge for step in _steps(desk, view, record)]
