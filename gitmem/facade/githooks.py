@@ -84,7 +84,7 @@ def _problems(repository: Repository, place: Place, old: str, new: str) -> Itera
     tree = repository.objects.commit(new).tree
     base = before.tree if before.tree != NO_TREE else None
     edits = {path: gate.Edit(was, now) for path, was, now in repository.objects.differences(base, tree)}
-    problems = gate.check(gate.Change(before, edits, Caller("unknown", "push")))
+    problems = gate.check(gate.Change(before, edits, Caller("unknown", "push"), repository.objects.blob))
     if problems:
         yield from _listing(problems)
 

@@ -6,7 +6,7 @@ run in a verb's transaction, in the pre-receive hook, and on what is checked or 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gitmem.errors import Refused
 from gitmem.git.objects import FILE, Entry
@@ -42,18 +42,13 @@ class Change:
     before: View
     edits: Mapping[str, Edit]
     caller: Caller
-    new: Mapping[str, bytes] = field(default_factory=dict)  # files that are not in the repository yet, by blob id
+    read: Callable[[str], bytes]  # a file's bytes by blob id, also of one that is not in the repository yet
 
     def written(self) -> Iterator[tuple[str, Entry]]:
         """The paths that the change adds or edits."""
         for path, edit in self.edits.items():
             if edit.new is not None:
                 yield path, edit.new
-
-    def read(self, oid: str) -> bytes:
-        """The bytes of a file, new or not."""
-        data = self.new.get(oid)
-        return self.before.objects.blob(oid) if data is None else data
 
     def has(self, path: str) -> bool:
         """Whether there will be something at a path."""

@@ -86,7 +86,7 @@ class Transaction:
         edits = dict(self._edits())
         if not edits:
             return
-        change = gate.Change(self.view, edits, self._caller, self._new)
+        change = gate.Change(self.view, edits, self._caller, self._read)
         if problems := gate.check(change):
             raise gate.GateRefused(problems)
         self.commit = self._writer.land(
