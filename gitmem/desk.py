@@ -1,17 +1,23 @@
 """The desk: what a verb works at. Who is calling, in which project, on which snapshot of the memory."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, TypeVar
 
-from gitmem.errors import BadArgument, NotFound, closest
+from gitmem.errors import BadArgument, GitmemError, NotFound, closest
 from gitmem.memory.caller import Caller
 from gitmem.memory.find import find_path
 from gitmem.memory.memory import Memory
 from gitmem.memory.transaction import Transaction
 from gitmem.memory.view import MAIN_PLACE, Place, View
+from gitmem.memory.writer import Stale
 from gitmem.names import shown
 from gitmem.records.check import at_most, plain_text
 
 BODY_MAX = 2000  # characters of a reason in a commit's message
+TRIES = 40
+QUEUE_AFTER = 4  # lost races
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from gitmem.index.search import Index
@@ -29,6 +35,10 @@ class UnknownProject(NotFound):
         )
 
 
+class Conflict(GitmemError):
+    """A write lost the race again and again, or was made from a version that is no longer current."""
+
+
 class Desk:
     """One caller at work on one memory, for the time of one call.
 
@@ -44,6 +54,7 @@ class Desk:
         self._views: dict[Place, View] = {}
         self.commit = ""
         self.task = ""  # what the caller works on, for what the briefing looks up
+        self.attempt = 0  # how many races this call has lost
 
     @property
     def agent(self) -> str:
@@ -98,6 +109,29 @@ class Desk:
     def restart(self) -> None:
         """Let go of the snapshots: the next view is of the present."""
         self._views.clear()
+
+    def until_landed(self, part: Callable[[], T], what: str) -> T:
+        """Run a part of a verb that ends in a transaction, again on the present as long as it loses races.
+
+        A verb with several transactions wraps those after the first: what has landed must not be done twice.
+        Raises Conflict.
+        """
+        with ExitStack() as stack:
+            for self.attempt in range(TRIES):
+                if self.attempt == QUEUE_AFTER:
+                    # those who lost several times stand in line: racing on, each would mostly undo the others' work
+                    stack.enter_context(self.memory.writer.in_line())
+                    self.restart()
+                try:
+                    return part()
+                except Stale as stale:
+                    lost = stale
+                    self.restart()
+        raise Conflict(
+            f"{what} lost the race for {', '.join(lost.paths)} {TRIES} times; the memory is now at {lost.tip[:10]}. "
+            "Nothing of this was written.",
+            fix="Call it again in a moment.",
+        )
 
 
 class DeskTransaction:

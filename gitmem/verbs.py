@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from gitmem.desk import Desk
-from gitmem.errors import BadArgument, GitmemError, closest
-from gitmem.memory.writer import Stale
+from gitmem.desk import Conflict, Desk
+from gitmem.errors import BadArgument, closest
 from gitmem.names import shown
 from gitmem.records.kind import Record
 from gitmem.records.shape import Json, Mismatch, Shape, shape_of
 
-TRIES = 12
 # Accepted by every verb and settled before it runs: by the facade that makes the desk.
 DESK_ARGUMENTS = {
     "project": "the project; left out: yours",
@@ -29,10 +27,6 @@ DESK_ARGUMENTS = {
 ALIASES = {"claude_instance": "agent", "doc_id": "id", "item_id": "id", "message_id": "id", "func_id": "id"}
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Conflict(GitmemError):
-    """A write lost the race again and again, or was made from a version that is no longer current."""
 
 
 class UnknownVerb(BadArgument):
@@ -75,6 +69,8 @@ class Verb:
     core: bool
     in_project: bool
     aliases: Mapping[str, str] = field(default_factory=dict)
+    marks: bool = False
+    waits: bool = False
 
     @property
     def group(self) -> str:
@@ -166,6 +162,8 @@ def verb(
     core: bool = False,
     in_project: bool = True,
     aliases: Mapping[str, str] | None = None,
+    marks: bool = False,
+    waits: bool = False,
 ) -> Callable[[F], F]:
     """Decorator: declare a verb.
 
@@ -176,6 +174,8 @@ def verb(
         core: listed in the default tool profile.
         in_project: it takes `project` (and works at the desk's project if that is left out).
         aliases: other spellings of its arguments.
+        marks: it leaves a mark of the caller's (a heartbeat, a read counter), which is no commit.
+        waits: it may wait for others, so it must not take a thread from those that do not.
     """
 
     def declare(function: F) -> F:
@@ -183,7 +183,7 @@ def verb(
         if name in VERBS:
             raise TypeError(f"two verbs are called {name}")
         settled = not writes if idempotent is None else idempotent
-        VERBS[name] = Verb(name, function, writes, destructive, settled, core, in_project, aliases or {})
+        VERBS[name] = Verb(name, function, writes, destructive, settled, core, in_project, aliases or {}, marks, waits)
         return function
 
     return declare
@@ -209,20 +209,7 @@ class Answer:
 def call(desk: Desk, called: Verb, arguments: Mapping[str, Json]) -> Answer:
     """Run a verb, again on the present if it lost a race. Raises GitmemError."""
     bound = called.bind(arguments)
-    lost: Stale | None = None
-    for _ in range(TRIES):
-        try:
-            value = called.function(desk, **bound)
-            return Answer(called, value, desk.commit)
-        except Stale as stale:
-            lost = stale
-            desk.restart()
-    assert lost is not None
-    raise Conflict(
-        f"{called.name} lost the race for {', '.join(lost.paths)} {TRIES} times; the memory is now at {lost.tip[:10]}. "
-        "Nothing of this call was written.",
-        fix="Call it again in a moment.",
-    )
+    return Answer(called, desk.until_landed(lambda: called.function(desk, **bound), called.name), desk.commit)
 
 
 def check_version(record: Record, if_version: str) -> None:

@@ -1,6 +1,6 @@
 """Importing this module declares every record kind and gate rule, and nothing that is slow to import."""
 
-from gitmem.domains import projects, sessions
+from gitmem.domains import presence, projects, sessions
 from gitmem.domains.knowledge import record
 
-__all__ = ["projects", "record", "sessions"]
+__all__ = ["presence", "projects", "record", "sessions"]

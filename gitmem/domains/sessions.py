@@ -5,6 +5,7 @@ ones are files on `main`, for the next one to read.
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -12,6 +13,7 @@ from typing import ClassVar, Literal
 from gitmem.desk import Desk
 from gitmem.domains.projects import Capability
 from gitmem.errors import BadArgument, NotFound, closest
+from gitmem.git.objects import FILE
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.memory.memory import Memory
 from gitmem.memory.view import Place, View
@@ -173,7 +175,8 @@ def count_live(memory: Memory) -> int:
     """How many sessions are live in all projects."""
     refs = memory.repository.refs.list(f"refs/gitmem/{FAMILY}/")
     objects = memory.repository.objects
-    return sum(len(objects.tree(objects.commit(oid).tree).entries) for oid in refs.values())
+    trees = (objects.tree(objects.commit(oid).tree) for oid in refs.values())
+    return sum(entry.mode == FILE for tree in trees for entry in tree.entries.values())
 
 
 def begin(
@@ -202,6 +205,17 @@ def live_sessions(desk: Desk) -> list[LiveSession]:
     view = desk.memory.view(place_of(desk.project))
     found = list(view.records(LiveSession))
     return sorted(found, key=lambda each: each.started.timestamp() if each.started else 0.0, reverse=True)
+
+
+# Called when a session is over, each in its own transaction, safe to repeat: what it held is let go.
+Ending = Callable[[Desk, LiveSession | Session], None]
+ENDINGS: list[Ending] = []
+
+
+def at_end(function: Ending) -> Ending:
+    """Decorator: have something done at the end of every session, also of one that was swept."""
+    ENDINGS.append(function)
+    return function
 
 
 @verb(writes=True, core=True, idempotent=True)
@@ -243,8 +257,14 @@ def end_session(
 
 def _leave(desk: Desk, ended: Session) -> Ended:
     commit = desk.commit
-    with desk.transaction(f"session: {ended.agent} ends", place_of(desk.project)) as change:
-        change.delete(f"{ended.id}.yaml")
+
+    def leave() -> None:
+        with desk.transaction(f"session: {ended.agent} ends", place_of(desk.project)) as change:
+            change.delete(f"{ended.id}.yaml")
+
+    for ending in ENDINGS:
+        ending(desk, ended)
+    desk.until_landed(leave, "end_session")
     desk.commit = commit or desk.commit
     return Ended(ended.id, ended.path, "ended; the handoff is kept and the next session starts with it")
 

@@ -33,6 +33,7 @@ Context = ServerRequestContext[Any, Any]
 
 # Verbs get threads of their own: stdio reads and writes through the library's 40, and must never wait for a verb.
 VERB_THREADS = 64
+WAITING_THREADS = 256  # for verbs that wait for others, which cost nothing while they do
 LIST_TTL_MS = 60_000
 COMPLETIONS_MAX = 100  # the protocol's limit
 INSTRUCTIONS = (
@@ -97,6 +98,7 @@ class _Facade:
         self.profile = profile
         self.tools = types.ListToolsResult(tools=[self._tool(verb) for verb in profile.verbs])
         self.limiter = anyio.CapacityLimiter(VERB_THREADS)
+        self.waiting = anyio.CapacityLimiter(WAITING_THREADS)
 
     def server(self) -> Server[Any]:
         return Server(
@@ -118,9 +120,10 @@ class _Facade:
             on_completion=self.complete,
         )
 
-    async def in_thread(self, work: Callable[[], T]) -> T:
+    async def in_thread(self, work: Callable[[], T], *, waits: bool = False) -> T:
         # A cancelled call leaves its thread to end by itself: a write lands as a whole or not at all.
-        return await anyio.to_thread.run_sync(work, limiter=self.limiter, abandon_on_cancel=True)
+        limiter = self.waiting if waits else self.limiter
+        return await anyio.to_thread.run_sync(work, limiter=limiter, abandon_on_cancel=True)
 
     # --- tools ---
 
@@ -154,7 +157,16 @@ class _Facade:
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         claims = self._claims(ctx)
-        return await self.in_thread(lambda: self._answer(params.name, params.arguments or {}, claims))
+        arguments = params.arguments or {}
+        return await self.in_thread(
+            lambda: self._answer(params.name, arguments, claims), waits=self._waits(params.name, arguments)
+        )
+
+    def _waits(self, name: str, arguments: Mapping[str, Json]) -> bool:
+        bare = self.profile.bare(name)
+        if bare == CALL.name:
+            bare = self.profile.bare(str(arguments.get("tool", "")))
+        return bare in verbs.VERBS and verbs.VERBS[bare].waits
 
     def _answer(self, name: str, arguments: Mapping[str, Json], claims: Claims) -> types.CallToolResult:
         try:

@@ -30,6 +30,7 @@ TIER_FACTOR = 8
 TIER_BYTES = 256 * 1024
 REPACK_AT_BYTES = 48 * 1024 * 1024  # folded, undeltified bytes
 LOOSE_MAX = 500
+MARKS_AT = 256  # marks written by one process
 LOOSE_REFS_MAX = 500
 LEFT_OVER_SECONDS = 24 * 3600  # what killed programs left unfinished goes after a day
 _DELTA_TYPES = (6, 7)
@@ -60,6 +61,13 @@ class Upkeep:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._flushes = 0
+        self._marks = 0
+
+    def marked(self) -> None:
+        """Told after each mark that was written: clears away superseded ones in the background, now and then."""
+        self._marks += 1
+        if self._marks % MARKS_AT == 0:
+            self._start()
 
     def flushed(self, made: Path) -> None:
         """Told by the writer, under its lock, after each flush: folds behind it at a threshold, at once at the limit."""
@@ -92,6 +100,7 @@ class Upkeep:
         try:
             with suppress(Timeout):  # another process is at it
                 self._fold(_PATIENCE_SECONDS if thorough else 0)
+            self._repository.marks.drop_superseded()
             before = self.condition()
             with suppress(Timeout), self._repacking.entered(_PATIENCE_SECONDS if thorough else 0):
                 if thorough or self._wants_repack(before):

@@ -366,6 +366,15 @@ class Objects:
             with suppress(OSError):  # upkeep takes away what stays
                 os.unlink(index.with_suffix(".keep"))
 
+    def write_loose(self, new: NewObject) -> None:
+        """Put one object on disk, flushed, as a file of its own, which can go by itself when it is superseded."""
+        header = f"{new.type} {len(new.data)}\0".encode()
+        folder = self.path / new.oid[:2]
+        folder.mkdir(exist_ok=True)
+        _put_durably(str(folder), str(folder / new.oid[2:]), zlib.compress(header + new.data, _ZLIB_LEVEL), "tmp_obj")
+        flush_folder(folder)
+        self.keep_blob(new.oid, new.data)
+
     def packs(self) -> list[Path]:
         """The packs on disk, by their index files."""
         return sorted(self.pack_folder.glob("pack-*.idx"))
@@ -452,10 +461,10 @@ def _keep(folder: Path, kept: str) -> None:
         Path(kept).write_bytes(KEEP_TEXT)
 
 
-def _put_durably(folder: str, final: str, data: bytes) -> None:
+def _put_durably(folder: str, final: str, data: bytes, prefix: str = "tmp_pack") -> None:
     """A new read-only file that appears under its name only when it is complete and flushed."""
-    # git's own prefix: `git gc` and `git prune` clear away what a crash leaves under it
-    temporary = f"{folder}/tmp_pack_{os.getpid()}_{next(_NUMBERS)}_{secrets.token_hex(4)}"  # noqa: S108  not in /tmp
+    # git's own prefixes: `git gc` and `git prune` clear away what a crash leaves under them
+    temporary = f"{folder}/{prefix}_{os.getpid()}_{next(_NUMBERS)}_{secrets.token_hex(4)}"
     try:
         number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
         try:

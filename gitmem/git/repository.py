@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gitmem.errors import GitmemError
+from gitmem.git.marks import Marks
 from gitmem.git.objects import Commit, Objects
 from gitmem.git.refs import Refs
 
@@ -56,6 +57,7 @@ class Repository:
         self.path = _checked(path)
         self.objects = Objects(self.path / "objects", alternates=alternates)
         self.refs = Refs(self.path)
+        self.marks = Marks(self.objects, self.refs)
 
     @classmethod
     def init(cls, path: Path) -> "Repository":

@@ -8,6 +8,7 @@ from gitmem.errors import BadArgument, NotFound
 from gitmem.git.maintenance import Upkeep
 from gitmem.git.repository import Repository
 from gitmem.memory.caller import Caller
+from gitmem.memory.marks import MarkBook
 from gitmem.memory.settings import settings_of
 from gitmem.memory.transaction import Transaction
 from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
@@ -29,6 +30,7 @@ class Memory:
         self._parsed = ParsedFiles()
         self.upkeep = Upkeep(self.repository)
         self.writer = Writer(self.repository, self.upkeep)
+        self.marks = MarkBook(self.repository, self._parsed, self.upkeep)
         settings_of(self.view())
 
     @property

@@ -6,7 +6,8 @@ the ref holds even against programs that know nothing of that lock, such as a pu
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -89,6 +90,8 @@ class Writer:
         self._is_led = False
         self._crowd = 1  # how many wrote together last time
         self._across_processes = FileLock(repository.private / "write.lock", thread_local=False)
+        self._line = threading.Lock()
+        self._line_across_processes = FileLock(repository.private / "line.lock", thread_local=False)
 
     def land(self, proposal: Proposal) -> str:
         """Commit a proposal durably; the id of its commit, "" if it changes nothing.
@@ -111,6 +114,12 @@ class Writer:
         if waiting.error is not None:
             raise waiting.error
         return waiting.commit
+
+    @contextmanager
+    def in_line(self) -> Iterator[None]:
+        """Stand in line with all others, of all processes, who lost races: one at a time is in the block."""
+        with self._line, self._line_across_processes.acquire(poll_interval=0.002):
+            yield
 
     def _leave(self, waiting: _Waiting, *, leads: bool) -> None:
         # A caller that is interrupted must not keep its place, nor the lead that fell to it meanwhile.
