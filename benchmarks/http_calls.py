@@ -1,7 +1,8 @@
 """What a call over HTTP costs beside a no-op tool of the same server, and beside the same verb in process.
 
 The client speaks plain HTTP on one kept connection, so that the server is measured and not a client library.
-Calls take turns, one of each sort after the other, so that a noisy machine slows all alike.
+Calls take turns, one of each sort after the other, so that a noisy machine slows all alike. The records are
+functions of the installed packages, the questions the first sentences of their docstrings, another one each time.
 
     python -m benchmarks.http_calls [--calls 400] [--records 1000]
 """
@@ -23,6 +24,7 @@ from typing import Any
 
 import gitmem.domains.all  # noqa: F401  declares kinds and verbs
 from benchmarks.filling import fill
+from benchmarks.search_quality import functions, keep
 from gitmem import verbs
 from gitmem.desk import Desk
 from gitmem.founding import found
@@ -32,6 +34,7 @@ from gitmem.memory.memory import Memory
 
 PROJECT = "bench"
 VERSION = "2026-07-28"
+WORDS_MAX = 12  # of a question
 # A server of ours with one more verb, that does nothing.
 SERVER = """
 import sys
@@ -134,14 +137,13 @@ def writes(connection: Connection, memory: Memory, index: Index, calls: int) -> 
     print(f"record_learning over HTTP / (no-op + in process)  {ratio:.2f}  (at most 1.3)")
 
 
-def reads(connection: Connection, calls: int) -> None:
+def reads(connection: Connection, calls: int, questions: list[str]) -> None:
     """Print what reads cost beside a no-op."""
     known = connection.call("record_learning", **learning(10**6))["id"]
-    question = "why are idle connections dropped"
     found = medians({
         "no-op": lambda _: connection.call("noop"),
         "get_by_id": lambda _: connection.call("get_by_id", id=known),
-        "query": lambda _: connection.call("query", query=question),
+        "query": lambda n: connection.call("query", query=questions[n % len(questions)]),
         "list_projects": lambda _: connection.call("list_projects"),
         "list_sessions": lambda _: connection.call("list_sessions"),
         "recent_changes": lambda _: connection.call("recent_changes"),
@@ -163,15 +165,17 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        known = functions(options.records, hidden=False)
         for name in ("served", "own"):
             memory, _ = found(Path(folder) / name)
-            fill(memory, PROJECT, options.records)
+            fill(memory, PROJECT, 1)
+            keep(memory, f"projects/{PROJECT}", known.texts)
             memory.close()
         own = Memory(Path(folder) / "own")
         index = Index(own)
         with served(Path(folder) / "served") as connection:
             writes(connection, own, index, options.calls)
-            reads(connection, options.calls)
+            reads(connection, options.calls, [question for question, _ in known.asked if len(question.split()) <= WORDS_MAX])
         index.close()
         own.close()
 

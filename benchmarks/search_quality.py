@@ -108,14 +108,13 @@ def npm_pages() -> Questions:
 Search = Callable[[str], list[str]]
 
 
-def gitmem_search(texts: list[Text], folder: Path) -> Search:
-    """Gitmem's own search, with each text as a knowledge record."""
-    Repository.init(folder)
-    memory = Memory(folder)
+def keep(memory: Memory, scope: str, texts: list[Text]) -> dict[str, str]:
+    """Put each text into a memory as a knowledge record; the names by the records' paths."""
     names: dict[str, str] = {}
     with memory.transaction(memory.view(), Caller("ada"), "fill") as change:
         for number, text in enumerate(texts):
             record = Knowledge(
+                scope=scope,
                 memory_type="code_snippet" if text.path else "architecture",
                 id=f"{slugify(text.title)}-{number:08x}",
                 title=text.title[:200],
@@ -123,6 +122,14 @@ def gitmem_search(texts: list[Text], folder: Path) -> Search:
                 files_related=(text.path,) if text.path else (),
             )
             names[change.put(record).path] = text.name
+    return names
+
+
+def gitmem_search(texts: list[Text], folder: Path) -> Search:
+    """Gitmem's own search, with each text as a knowledge record."""
+    Repository.init(folder)
+    memory = Memory(folder)
+    names = keep(memory, "shared", texts)
     index = Index(memory)
     view = memory.view()
     return lambda question: [names[hit.path] for hit in index.search(question, view=view, limit=_TOP).hits]

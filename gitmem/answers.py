@@ -11,6 +11,8 @@ from gitmem.records.kind import Record, kind_of
 from gitmem.records.shape import Json, shape_of
 from gitmem.verbs import Answer, Verb
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})  # what most values are, told without a closer look
+
 
 def structured(answer: Answer) -> dict[str, Json]:
     """The answer as a JSON object; after a write with the commit that it made."""
@@ -22,6 +24,8 @@ def structured(answer: Answer) -> dict[str, Json]:
 
 def plain(value: Any) -> Json:
     """A JSON value from what verbs return: records, dataclasses, tuples, mappings, times."""
+    if value.__class__ in _PLAIN:
+        return value
     match value:
         case Record():
             return _record(value)
@@ -32,9 +36,14 @@ def plain(value: Any) -> Json:
         case dict():
             return {str(key): plain(each) for key, each in value.items()}
         case _ if dataclasses.is_dataclass(value):
-            return {f.name: plain(each) for f in dataclasses.fields(value) if (each := getattr(value, f.name)) is not None}
+            return {name: plain(each) for name in _names(value.__class__) if (each := getattr(value, name)) is not None}
         case _:
             return value
+
+
+@cache
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(cls))
 
 
 def _record(record: Record) -> dict[str, Json]:

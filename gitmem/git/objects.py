@@ -227,6 +227,11 @@ class _Warm(Generic[T]):
         return value
 
 
+_CHANGES_KEPT_MAX = 1000  # files of one commit; an import has thousands
+# A file that differs: path, what stood there, what stands there now.
+Difference = tuple[str, Entry | None, Entry | None]
+
+
 class Objects:
     """The object database of one repository. Safe to use from many threads."""
 
@@ -240,6 +245,7 @@ class Objects:
         self._trees: _Warm[Tree] = _Warm(50_000)
         self._commits: _Warm[Commit] = _Warm(20_000)
         self._blobs: _Warm[bytes] = _Warm(2_000)
+        self._changes: _Warm[tuple[Difference, ...]] = _Warm(500)
 
     def read(self, oid: str) -> tuple[ObjectType, bytes]:
         """Type and bytes of any object. Raises MissingObject."""
@@ -324,9 +330,19 @@ class Objects:
             else:
                 yield prefix + name, entry
 
+    def changes(self, commit: Commit) -> tuple[Difference, ...]:
+        """What a commit changed against its first parent, by path."""
+        known = self._changes.get(commit.oid)
+        if known is None:
+            parent = self.commit(commit.parents[0]).tree if commit.parents else None
+            known = tuple(sorted(self.differences(parent, commit.tree), key=lambda change: change[0]))
+            if len(known) <= _CHANGES_KEPT_MAX:
+                self._changes.keep(commit.oid, known)
+        return known
+
     def differences(
         self, old: str | None, new: str | None, prefix: str = ""
-    ) -> Iterator[tuple[str, Entry | None, Entry | None]]:
+    ) -> Iterator[Difference]:
         """Files that differ between two trees, as (path, old entry, new entry); equal folders are not opened."""
         if old == new:
             return
@@ -339,7 +355,7 @@ class Objects:
 
     def _difference(
         self, path: str, was: Entry | None, now: Entry | None
-    ) -> Iterator[tuple[str, Entry | None, Entry | None]]:
+    ) -> Iterator[Difference]:
         was_folder = was.oid if was and was.mode == FOLDER else None
         now_folder = now.oid if now and now.mode == FOLDER else None
         if was_folder or now_folder:

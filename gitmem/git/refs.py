@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gitmem.errors import GitmemError
@@ -12,6 +13,7 @@ from gitmem.git.objects import flush_folder
 from gitmem.names import shown
 
 _OID = re.compile(r"[0-9a-f]{40}")
+_LOGGED = re.compile(r"(?P<old>[0-9a-f]{40}) (?P<new>[0-9a-f]{40}) [^\t]*> (?P<time>\d{1,11}) ")
 _LOCK_PATIENCE_SECONDS = 8.0
 _LOCK_STALE_SECONDS = 3.0
 
@@ -112,6 +114,15 @@ class Refs:
             raise
         flush_folder(path.parent)
         return True
+
+    def pushes(self, name: str) -> dict[str, tuple[str, datetime]]:
+        """What pushes made of a ref, as git logged it: for each new commit the one before it, and when it arrived."""
+        try:
+            lines = (self._root / "logs" / name).read_text("utf-8", "surrogateescape").splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        found = (_LOGGED.match(line) for line in lines)
+        return {each["new"]: (each["old"], datetime.fromtimestamp(int(each["time"]), UTC)) for each in found if each}
 
     def free_packed(self) -> None:
         """Take away what a killed program left of packing refs: git itself would refuse to pack them ever again."""

@@ -19,7 +19,7 @@ MAIN = "refs/heads/main"
 # What `git receive-pack`, `gc` and a power cut must find set. Every value is one that plain git knows.
 SETTINGS: tuple[tuple[str, str], ...] = (
     ("core.bare", "true"),
-    ("core.logAllRefUpdates", "false"),
+    ("core.logAllRefUpdates", "true"),  # when a push arrived, which its commits do not tell
     ("core.fsync", "all"),
     ("gc.auto", "0"),  # upkeep is gitmem's: a gc in the middle of a push delays the pusher
     ("receive.autogc", "false"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import tantivy
 
@@ -19,23 +19,35 @@ from gitmem.index.store import OWN_KEY, reading
 
 _COUNTED = 100  # hits that are looked at one by one to count records exactly
 _MASKS_IN_QUERY = 500
+_VALUES_AS_SET = 200
 _COUNTS_MAX = 200
+_REMEMBERED_MAX = 2000
 _PATHS_AT_FIRST = 50
 _NEAR_MAX = 5
 _ALIKE_MAX = 5000
 
+K = TypeVar("K")
+V = TypeVar("V")
 Occur = Any  # tantivy's enumeration, which has no type
 Where = Mapping[str, Collection[str]]
 
 
-@dataclass
+@dataclass(slots=True)
 class Candidate:
-    """A record that matches, by its best passage: one of the index (`address`) or of the overlay."""
+    """A passage that matches, of the index (`address`) or of the overlay; then its record, by its best passage."""
 
     score: float
     updated: int
+    part: int
     address: Any = None
     overlaid: Overlaid | None = None
+    opening: "Candidate | None" = None  # the record's first passage, if that is another one that matches
+
+    @property
+    def rank(self) -> float:
+        """What the record is worth: its best passage, and how well its opening, which tells what it is about, matches."""
+        opening = self.score if self.part == 0 else self.opening.score if self.opening else 0.0
+        return (self.score + opening) / 2
 
 
 @dataclass(frozen=True)
@@ -47,30 +59,35 @@ class Ranked:
     clauses: list[Clause] = field(default_factory=list)
 
 
+def _remember(known: dict[K, V], key: K, value: V) -> None:
+    # what one index was asked holds as long as that index: until the next fold
+    if len(known) >= _REMEMBERED_MAX:
+        known.clear()
+    known[key] = value
+
+
 class Terms:
     """What a snapshot knows of a term, the index and the overlay taken together."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._searcher = snapshot.base.searcher
+        self._base = snapshot.base
         self._overlay = snapshot.overlay
-        self._known: dict[tuple[str, str], int] = {}
-
-    @property
-    def passages(self) -> int:
-        """The number of passages."""
-        return int(self._searcher.num_docs) + self._overlay.passages
+        self.passages = int(snapshot.base.searcher.num_docs) + self._overlay.passages
 
     def frequency(self, field_name: str, term: str) -> int:
         """How many passages have the term in the field."""
-        known = self._known.get((field_name, term))
+        known = self._base.frequencies.get((field_name, term))
         if known is None:
-            known = self._searcher.doc_freq(field_name, term) + self._overlay.frequency(field_name, term)
-            self._known[field_name, term] = known
-        return known
+            known = int(self._base.searcher.doc_freq(field_name, term))
+            _remember(self._base.frequencies, (field_name, term), known)
+        return known + self._overlay.frequency(field_name, term)
 
     def beginning(self, field_name: str, prefix: str, limit: int) -> list[str]:
         """Terms of a field that begin with `prefix`."""
-        here = [term for term, _ in self._searcher.terms_with_prefix(field_name, prefix, limit=limit)]
+        here = self._base.beginnings.get((field_name, prefix, limit))
+        if here is None:
+            here = [term for term, _ in self._base.searcher.terms_with_prefix(field_name, prefix, limit=limit)]
+            _remember(self._base.beginnings, (field_name, prefix, limit), here)
         return list(dict.fromkeys([*here, *self._overlay.beginning(field_name, prefix, limit)]))[:limit]
 
     def near(self, term: str) -> list[str]:
@@ -95,6 +112,15 @@ def is_one_slip(one: str, other: str) -> bool:
     return one[1:] == other[1:] or one[1:] == other or one == other[1:] or (one[1::-1] == other[:2] and one[2:] == other[2:])
 
 
+def any_of(field_name: str, values: Collection[str | int]) -> Any:
+    """A query for passages that have any of these values in a field."""
+    if len(values) > _VALUES_AS_SET:
+        return tantivy.Query.term_set_query(schema(), field_name, list(values))
+    # tantivy runs a set along the field's whole dictionary, which takes five times as long as all the rest of a search
+    queries = [tantivy.Query.term_query(schema(), field_name, value, "basic") for value in values]
+    return queries[0] if len(queries) == 1 else tantivy.Query.boolean_query([(tantivy.Occur.Should, each) for each in queries])
+
+
 class Answer:
     """One question (or none) with its filters, put to one snapshot."""
 
@@ -114,7 +140,7 @@ class Answer:
 
     @cached_property
     def _filters(self) -> list[Any]:
-        queries = [tantivy.Query.term_set_query(schema(), "facet", sorted(allowed)) for allowed in self._where]
+        queries = [any_of("facet", sorted(allowed)) for allowed in self._where]
         if self._after is not None:
             kind = tantivy.FieldType.Integer
             queries.append(tantivy.Query.range_query(schema(), "updated", kind, lower_bound=self._after, include_lower=False))
@@ -128,7 +154,7 @@ class Answer:
         query = [(tantivy.Occur.Must, tantivy.Query.term_query(schema(), "part", 0)), *self._filters]
         paths = self.snapshot.overlay.masked(self.snapshot.step) if masked else []
         if paths:
-            query.append((masked, tantivy.Query.term_set_query(schema(), "path", paths)))
+            query.append((masked, any_of("path", paths)))
         return tantivy.Query.boolean_query(query)
 
     # --- hits ------------------------------------------------------------------------------------
@@ -146,10 +172,22 @@ class Answer:
 
         averages = self.snapshot.base.averages
         scores = self.snapshot.overlay.scores(clauses, averages, self.snapshot.step, self._accepts)
-        new = [Candidate(score, int(each.change.time.timestamp()), overlaid=each) for each, score in scores.values()]
-        candidates, total = self._merged(search, new, wanted)
-        candidates.sort(key=lambda candidate: (-candidate.score, -candidate.updated))
-        return Ranked(candidates, total, clauses)
+        found, total = self._merged(search, [_overlaid(each, score) for each, score in scores.values()], wanted)
+        self._find_openings(query, found)
+        best = sorted(found.values(), key=lambda candidate: (-candidate.rank, -candidate.updated))
+        return Ranked(best, total, clauses)
+
+    def _find_openings(self, query: Any, found: dict[int, Candidate]) -> None:
+        """Look up the openings of records that were found by a later passage: most lie beyond what was looked at."""
+        later = [key for key, each in found.items() if each.address is not None and each.part and each.opening is None]
+        if later:
+            with reading():
+                where = [tantivy.Query.term_query(schema(), "part", 0), any_of("key", later)]
+                fixed = [(tantivy.Occur.Must, tantivy.Query.const_score_query(each, 0.0)) for each in where]
+                openings = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *fixed])
+                hits = self.snapshot.base.searcher.search(openings, len(later)).hits
+                for key, opening in self._unmasked(hits).items():
+                    found[key].opening = opening
 
     def newest(self, wanted: int) -> Ranked:
         """The records that changed last."""
@@ -159,29 +197,38 @@ class Answer:
             return self.snapshot.base.searcher.search(query, limit, order_by_field="updated")
 
         standing = self.snapshot.overlay.standing(self.snapshot.step, self._accepts)
-        times = ((each, int(each.change.time.timestamp())) for each in standing if each.passage.part == 0)
-        candidates, total = self._merged(search, [Candidate(0.0, time, overlaid=each) for each, time in times], wanted)
-        candidates.sort(key=lambda candidate: -candidate.updated)
-        return Ranked(candidates, total)
+        found, total = self._merged(search, [_overlaid(each) for each in standing if each.passage.part == 0], wanted)
+        return Ranked(sorted(found.values(), key=lambda candidate: -candidate.updated), total)
 
     def _scored(self, clauses: list[Clause], passages: int) -> Any:
-        matching = tantivy.Query.boolean_query([(tantivy.Occur.Should, self._dismax(clause, passages)) for clause in clauses])
+        correct = self._corrections(passages)
+        matching = tantivy.Query.boolean_query([(tantivy.Occur.Should, self._dismax(clause, correct)) for clause in clauses])
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, matching), *self._filters]) if self._filters else matching
 
-    def _dismax(self, clause: Clause, passages: int) -> Any:
-        here = int(self.snapshot.base.searcher.num_docs)
-        leaves = [_leaf(leaf, self._correction(leaf, here, passages)) for leaf in clause.leaves]
+    def _dismax(self, clause: Clause, correction: Callable[[Leaf], float]) -> Any:
+        known, leaves = self.snapshot.base.queries, []
+        for leaf in clause.leaves:
+            key = (leaf.field, leaf.term, leaf.weight * correction(leaf))
+            if key not in known:
+                _remember(known, key, _leaf(*key))
+            leaves.append(known[key])
         return tantivy.Query.disjunction_max_query(leaves, TIE)
 
-    def _correction(self, leaf: Leaf, here: int, passages: int) -> float:
+    def _corrections(self, passages: int) -> Callable[[Leaf], float]:
         """Tantivy weighs a term by what it holds itself; a small index under a large overlay knows too little."""
+        searcher = self.snapshot.base.searcher
+        here = int(searcher.num_docs)
         if here > 50 * (passages - here):
-            return 1.0
-        frequency = self.snapshot.base.searcher.doc_freq(leaf.field, leaf.term)
-        return leaf.idf / idf(here, frequency) if frequency else 1.0
+            return lambda _: 1.0
 
-    def _merged(self, search: Callable[[int], Any], new: list[Candidate], wanted: int) -> tuple[list[Candidate], int]:
-        """One candidate a record: the index's that are not masked, and the overlay's."""
+        def correction(leaf: Leaf) -> float:
+            frequency = searcher.doc_freq(leaf.field, leaf.term)
+            return leaf.idf / idf(here, frequency) if frequency else 1.0
+
+        return correction
+
+    def _merged(self, search: Callable[[int], Any], new: list[Candidate], wanted: int) -> tuple[dict[int, Candidate], int]:
+        """One candidate a record, by the key of its path: the index's that are not masked, and the overlay's."""
         limit = max(_COUNTED, 3 * wanted)
         size = int(self.snapshot.base.searcher.num_docs)
         while True:
@@ -197,17 +244,19 @@ class Answer:
         if not everything and kept:
             # records that lie beyond what was looked at, estimated from those that were
             total += max(0, round((result.count - len(result.hits)) * len(kept) / len(result.hits)))
-        return list(by_key.values()), total
+        return by_key, total
 
     def _unmasked(self, hits: list[tuple[Any, Any]]) -> dict[int, Candidate]:
         searcher, snapshot = self.snapshot.base.searcher, self.snapshot
         addresses = [address for _, address in hits]
         keys = searcher.fast_field_values("key", addresses)
         times = searcher.fast_field_values("updated", addresses)
+        parts = searcher.fast_field_values("part", addresses)
+        gone = snapshot.overlay.masking(snapshot.step) | {OWN_KEY}
         kept: dict[int, Candidate] = {}
-        for (score, address), key, time in zip(hits, keys, times, strict=True):
-            if key not in kept and key != OWN_KEY and not snapshot.overlay.masks(key, snapshot.step):
-                kept[key] = Candidate(float(score), int(time), address=address)
+        for (score, address), key, time, part in zip(hits, keys, times, parts, strict=True):
+            if key not in gone:
+                _keep(kept, key, Candidate(score, time, part, address))
         return kept
 
     @staticmethod
@@ -215,10 +264,7 @@ class Answer:
         merged = dict(kept)
         for candidate in new:
             assert candidate.overlaid is not None
-            key = key_of(candidate.overlaid.passage.path)
-            known = merged.get(key)
-            if known is None or known.score < candidate.score:
-                merged[key] = candidate
+            _keep(merged, key_of(candidate.overlaid.passage.path), candidate)
         return merged
 
     # --- counts ----------------------------------------------------------------------------------
@@ -275,6 +321,21 @@ class Answer:
         return sorted({*paths, *(each.passage.path for each in standing)})
 
 
+def _overlaid(each: Overlaid, score: float = 0.0) -> Candidate:
+    return Candidate(score, int(each.change.time.timestamp()), each.passage.part, overlaid=each)
+
+
+def _keep(kept: dict[int, Candidate], key: int, found: Candidate) -> None:
+    """Make a passage its record's candidate if it is the best one, and let it know the record's opening."""
+    best = kept.get(key)
+    if best is None or best.score < found.score:
+        kept[key], other = found, best
+    else:
+        other, found = found, best
+    if other is not None:
+        found.opening = other if other.part == 0 else other.opening or found.opening
+
+
 @dataclass(frozen=True)
 class Card:
     """What the index keeps of a passage to show it."""
@@ -290,7 +351,7 @@ def card_at(snapshot: Snapshot, path: str) -> Card | None:
     """What to show of the record at a path; None if the index has none there."""
     overlaid = snapshot.overlay.at(path, snapshot.step)
     if overlaid is not None:
-        return card_of(snapshot, Candidate(0.0, 0, overlaid=overlaid))
+        return card_of(snapshot, _overlaid(overlaid))
     if snapshot.overlay.masks(key_of(path), snapshot.step):
         return None
     here = (tantivy.Query.term_query(schema(), "path", path), tantivy.Query.term_query(schema(), "part", 0))
@@ -298,7 +359,7 @@ def card_at(snapshot: Snapshot, path: str) -> Card | None:
         query = tantivy.Query.boolean_query([(tantivy.Occur.Must, each) for each in here])
         addresses = [address for _, address in snapshot.base.searcher.search(query, 1).hits]
         times = snapshot.base.searcher.fast_field_values("updated", addresses)
-    found = (Candidate(0.0, int(time), address=address) for address, time in zip(addresses, times, strict=True))
+    found = (Candidate(0.0, time, 0, address=address) for address, time in zip(addresses, times, strict=True))
     return next((card_of(snapshot, each) for each in found), None)
 
 
@@ -315,12 +376,21 @@ def card_of(snapshot: Snapshot, candidate: Candidate) -> Card:
 
 def explained(snapshot: Snapshot, candidate: Candidate, clauses: list[Clause]) -> Iterator[tuple[float, str]]:
     """How much each clause gives a candidate, and by which field and term."""
+    passages = [candidate] if candidate.opening is None else [candidate, candidate.opening]
+    for each in passages:
+        share = 1.0 if each.part == 0 and each is candidate else 0.5
+        where = "" if each is candidate else "opening "
+        for score, reason in _explained(snapshot, each, clauses):
+            yield score * share, f"{where}{reason} {score * share:.2f}"
+
+
+def _explained(snapshot: Snapshot, candidate: Candidate, clauses: list[Clause]) -> Iterator[tuple[float, str]]:
     for clause in clauses:
         scores = sorted(((_leaf_score(snapshot, candidate, leaf), leaf) for leaf in clause.leaves), key=lambda pair: -pair[0])
         most, leaf = scores[0]
         if most > 0:
             score = most + TIE * sum(each for each, _ in scores[1:])
-            yield score, f"{leaf.field}: {leaf.term} {score:.2f}"
+            yield score, f"{leaf.field}: {leaf.term}"
 
 
 def _leaf_score(snapshot: Snapshot, candidate: Candidate, leaf: Leaf) -> float:
@@ -329,13 +399,12 @@ def _leaf_score(snapshot: Snapshot, candidate: Candidate, leaf: Leaf) -> float:
         found = snapshot.overlay.scores([clause], snapshot.base.averages, snapshot.step, lambda each: each is candidate.overlaid)
         return next((score for _, score in found.values()), 0.0)
     try:
-        explanation = _leaf(leaf, 1.0).explain(snapshot.base.searcher, candidate.address).to_json()
+        explanation = _leaf(leaf.field, leaf.term, leaf.weight).explain(snapshot.base.searcher, candidate.address).to_json()
     except ValueError:
         return 0.0  # the passage does not have the term
     return float(json.loads(explanation)["value"])
 
 
-def _leaf(leaf: Leaf, correction: float) -> Any:
-    query = tantivy.Query.term_query(schema(), leaf.field, leaf.term, "freq")
-    weight = leaf.weight * correction
+def _leaf(field_name: str, term: str, weight: float) -> Any:
+    query = tantivy.Query.term_query(schema(), field_name, term, "freq")
     return query if math.isclose(weight, 1.0) else tantivy.Query.boost_query(query, weight)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gitmem.errors import GitmemError
 from gitmem.git.history import last_changes
-from gitmem.git.objects import Entry, MissingObject
+from gitmem.git.objects import Difference, Entry, MissingObject
 from gitmem.index.overlay import Analysed, Edit, Overlay, analyse
 from gitmem.index.passages import Change, Passage, passages_of
 from gitmem.index.schema import SCHEMA_VERSION
@@ -36,7 +36,6 @@ _PATIENCE_SECONDS = 2.0  # that a search waits for another's rebuild before it a
 
 _NEVER = Change(datetime.fromtimestamp(0, UTC), "")
 
-Difference = tuple[str, Entry | None, Entry | None]
 
 
 class Unwritable(GitmemError):

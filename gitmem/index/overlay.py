@@ -154,6 +154,10 @@ class Overlay:
         self._all.append(overlaid)
         return overlaid
 
+    def masking(self, step: int) -> set[int]:
+        """The keys of the paths whose passages in the index no longer hold."""
+        return {key for key, since in list(self._masked_keys.items()) if since <= step}
+
     def masks(self, key: int, step: int) -> bool:
         """Whether the index's own passages of a path no longer hold at a step."""
         return self._masked_keys.get(key, _FOREVER) <= step

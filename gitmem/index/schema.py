@@ -7,7 +7,7 @@ from typing import Any
 import tantivy
 
 # Part of the index folder's name: another number means that old folders are not looked at.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def schema() -> Any:
     builder.add_text_field("facet", tokenizer_name="raw", index_option="basic")
     for field in TEXT_FIELDS:
         builder.add_text_field(field.name, tokenizer_name="words", index_option="freq")
-    builder.add_unsigned_field("key", fast=True)
+    builder.add_unsigned_field("key", indexed=True, fast=True)
     builder.add_unsigned_field("part", indexed=True, fast=True)
     builder.add_integer_field("updated", indexed=True, fast=True)
     builder.add_bytes_field("shown", stored=True)

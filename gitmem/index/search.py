@@ -106,7 +106,7 @@ class Index:
         reasons = sorted(explained(snapshot, candidate, clauses), reverse=True)
         return Hit(
             path=card.path,
-            score=round(candidate.score, 4),
+            score=round(candidate.rank, 4),
             section=card.heading,
             snippet=snippet(card.text, terms),
             updated=card.updated,

@@ -48,10 +48,15 @@ def _matches(text: str, wanted: Collection[str]) -> Iterator[tuple[int, str]]:
 
 def _best_start(matches: list[tuple[int, str]]) -> int:
     """Where the stretch begins that holds the most different terms."""
-    best, most = 0, 0
-    for position, (start, _) in enumerate(matches):
-        reach = start + SNIPPET_MAX - _LEAD
-        count = len({term for at, term in matches[position : position + _NEARBY] if at < reach})
-        if count > most:
-            best, most = start, count
+    best, most, end = 0, 0, 0
+    within: dict[str, int] = {}
+    for start, term in matches:
+        while end < len(matches) and matches[end][0] < start + SNIPPET_MAX - _LEAD:
+            within[matches[end][1]] = within.get(matches[end][1], 0) + 1
+            end += 1
+        if len(within) > most:
+            best, most = start, len(within)
+        within[term] -= 1
+        if not within[term]:
+            del within[term]
     return best

@@ -65,6 +65,9 @@ class Base:
     averages: dict[str, float]
     files: dict[str, tuple[int, int]] = field(repr=False)
     counts: dict[tuple[frozenset[str], ...], int] = field(default_factory=dict, repr=False)  # records, by filter
+    frequencies: dict[tuple[str, str], int] = field(default_factory=dict, repr=False)  # passages, by field and term
+    beginnings: dict[tuple[str, str, int], list[str]] = field(default_factory=dict, repr=False)  # terms, by field, start, limit
+    queries: dict[tuple[str, str, float], Any] = field(default_factory=dict, repr=False)  # by field, term and weight
 
     def intact(self) -> bool:
         """Whether the files still are what they were when they were opened."""

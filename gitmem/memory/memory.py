@@ -57,10 +57,15 @@ class Memory:
         return self.commit_named(when, place)
 
     def _last_before(self, moment: datetime, when: str, place: Place) -> str:
-        head = self.head(place)
-        for commit in self.repository.log(head) if head else ():
-            if commit.time <= moment:
-                return commit.oid
+        # What a push brought may have been committed long before, elsewhere: it counts from its arrival, and before
+        # that the ref was where the push found it. All other commits were made here, one after the other.
+        pushes, oid = self.repository.refs.pushes(place.ref), self.head(place)
+        while oid.strip("0"):
+            commit = self.repository.objects.commit(oid)
+            before, arrived = pushes.get(oid) or (commit.parents[0] if commit.parents else "", commit.time)
+            if arrived <= moment:
+                return oid
+            oid = before
         raise NotFound(f"There was no memory yet at {when}.", fix="Ask for a later date, or leave as_of out.")
 
     def commit_named(self, name: str, place: Place = MAIN_PLACE) -> str:

@@ -4,15 +4,18 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.errors import GitmemError
+from gitmem.memory.caller import Caller
 from gitmem.memory.gate import FILE_MAX_BYTES
+from gitmem.names import format_time, new_id, now
 from gitmem.records.codec import encode
-from tests.conftest import git
+from tests.conftest import Team, git
 from tests.proofs.workers import Agent, Worker, make, start, word
 
 HOME = "projects/web/knowledge/learning/"
@@ -434,3 +437,28 @@ def test_an_agents_edit_of_what_a_person_just_pushed_is_made_from_what_they_wrot
     ann.call("edit", id=record["id"], operation="append", text="By Ann.")
     content = ann.call("get_by_id", id=record["id"]).value.content
     assert content.index("By Pat.") < content.index("By Ann.")
+
+
+def test_the_past_is_what_the_memory_held_then_and_not_what_a_push_brought_later(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def record(when: datetime) -> str:
+        with team.memory.transaction(team.memory.view(), Caller("ann"), "note") as change:
+            change.time = when
+            change.put(Knowledge(scope="projects/web", id=new_id("note"), title="Note", content=f"At {when}."))
+        return change.commit
+
+    first, second = record(now() - timedelta(hours=9)), record(now() - timedelta(hours=3))
+    person = Person(team.memory.path, tmp_path / "clone")
+    git(person.clone, "reset", "-q", "--hard", first)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", format_time(now() - timedelta(hours=6)))
+    person.write("README.md", "Ours.\n")
+    person.commit()
+    monkeypatch.setenv("GIT_COMMITTER_DATE", format_time(now() - timedelta(hours=1)))
+    git(person.clone, "merge", "-q", "--no-edit", "origin/main")
+    monkeypatch.delenv("GIT_COMMITTER_DATE")  # it would reach the memory's side of a push on one machine
+    assert person.push() == "accepted"
+    assert team.memory.commit_as_of("4h") == first
+    assert team.memory.commit_as_of("2h") == second
+    assert team.memory.commit_as_of("30m") == second
+    assert team.memory.commit_as_of("2100-01-01") == team.memory.head()

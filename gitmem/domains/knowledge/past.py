@@ -231,7 +231,7 @@ def recent_changes(desk: Desk, since: str = "7d", agent: str = "", limit: int = 
 
 def _recent(view: View, commit: Commit, scopes: tuple[str, ...]) -> RecentChange:
     prefixes = tuple(f"{scope}/" for scope in scopes)
-    paths = [path for path, _, _ in _changes(view, commit) if path.startswith(prefixes)]
+    paths = [path for path, _, _ in view.objects.changes(commit) if path.startswith(prefixes)]
     author, time = commit.author.name, commit.time
     return RecentChange(commit.oid, author, time, age_in_words(time), commit.subject, tuple(paths[:PATHS_MAX]))
 
@@ -252,11 +252,6 @@ def touches(view: View, commit: Commit, scopes: Collection[str]) -> bool:
     before = view.objects.commit(commit.parents[0]).tree if commit.parents else NO_TREE
     at = view.objects.entry
     return any(at(commit.tree, scope) != (at(before, scope) if before != NO_TREE else None) for scope in scopes)
-
-
-def _changes(view: View, commit: Commit) -> list[tuple[str, Entry | None, Entry | None]]:
-    parent = view.objects.commit(commit.parents[0]).tree if commit.parents else None
-    return sorted(view.objects.differences(parent, commit.tree), key=lambda change: change[0])
 
 
 @verb(writes=True, destructive=True, in_project=True)
@@ -296,7 +291,7 @@ def _revert_commit(desk: Desk, name: str) -> Reverted:
     if len(found.parents) > 1:
         fix = "Revert the commits that it brought in, one by one, or single records with id and version."
         raise Refused(f"Commit {found.oid[:10]} is a merge: it has no one state before it.", fix=fix)
-    changes = _changes(view, found)
+    changes = view.objects.changes(found)
     _check_rights(desk, {found.author.name}, [path for path, _, _ in changes])
     later = [path for path, _, new in changes if view.entry(path) != new]
     if later:
@@ -333,7 +328,7 @@ def _revert_agent(desk: Desk, agent: str, since: str) -> Reverted:
             break
         if commit.author.name != agent or len(commit.parents) > 1:
             continue  # a merge brings in what others wrote
-        for path, old, new in _changes(view, commit):
+        for path, old, new in view.objects.changes(commit):
             # newest first: what this commit left must be what stands now, or what the agent's next commit began with
             if new != before.get(path, view.entry(path)):
                 stood_upon.add(path)
