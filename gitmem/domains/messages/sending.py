@@ -1,29 +1,22 @@
-"""Sending messages: by agents with send_message, and by other verbs with `notify`."""
+"""Sending messages, and what is not sent: the same twice, and what agents go on answering each other without a person."""
 
 import hashlib
-import re
-import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gitmem.desk import Desk
-from gitmem.domains.messages.danger import destructive_acts
 from gitmem.domains.messages.mailbox import UnknownMessage, find_message
+from gitmem.domains.messages.posting import SAME_DIGITS, composed, post, post_apart
 from gitmem.domains.messages.recipients import checked_project, checked_recipient, members
 from gitmem.domains.messages.record import DEPTH_MAX, EVERYBODY, SUBJECT_MAX, Category, Message, Priority, place_of
 from gitmem.errors import BadArgument, NotFound, Refused
-from gitmem.memory.gate import BODY_MAX_BYTES
-from gitmem.memory.transaction import Transaction
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, check_name, instant, name_problem, now, shard_of, shown, slugify
-from gitmem.records.check import at_most, bytes_at_most, not_blank, one_line, plain_text
+from gitmem.names import age_in_words, now, shard_of, shown, slugify
 from gitmem.verbs import verb
 
 # The same text to the same target within this time is one that was sent twice.
 SAME_WITHIN = timedelta(minutes=5)
-_SAME_DIGITS = 4  # of an id's digits; the first two are the shard
-_CONTROL = re.compile(r"[^\S\n\t ]|[\x00-\x08\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,7 @@ def send_message(
     replied = _replied(desk, reply_to, in_response_to, to_project)
     project = checked_project(desk, to_project or _home(replied, to_instance))
     checked_recipient(desk, project, to_instance.strip())
-    made = _composed(desk, project, to_instance.strip(), subject, message, priority, category)
+    made = composed(desk, project, to_instance.strip(), subject, message, priority, category)
     made = replace(
         made, require_human=require_human or made.require_human, depth=_depth(desk, project, replied),
         reply_to=replied.id if replied else "", thread=replied.thread_id if replied else "",
@@ -108,46 +101,6 @@ def send_message(
     _refuse_twice(desk.view(place_of(project)), made)
     with desk.transaction(f"message: {made.from_agent} to {made.to}: {made.subject}", place_of(project)) as change:
         return _sent(post(change, made))
-
-
-def notify(
-    desk: Desk, *, to: str | Iterable[str], subject: str, text: str, project: str = "",
-    category: Category = "info", priority: Priority = "normal",
-) -> None:
-    """Send a message from inside another verb, about what the caller has just done.
-
-    The sender is the caller, who did it and can be answered; the commit's trailer names the verb. It is a transaction
-    of its own that lands by itself, so it comes after those whose effect it tells of. Who did it is not told, and
-    neither is who can have no inbox. Nothing is checked for having been sent before: the verb says when it is news.
-    """
-    named = [to] if isinstance(to, str) else list(dict.fromkeys(to))
-    told = [each for each in named if each != desk.agent and (each == EVERYBODY or not name_problem(each))]
-    if not told or name_problem(desk.agent):
-        return
-    where, about = project or desk.project, " ".join(_CONTROL.sub(" ", subject).split())[:SUBJECT_MAX]
-    said = _CONTROL.sub(" ", text)[: BODY_MAX_BYTES // 4]
-    made = [_composed(desk, where, each, about, said if said.strip() else about, priority, category) for each in told]
-    _post_apart(desk, where, f"message: {desk.agent} to {', '.join(told)}: {about}", lambda: made)
-
-
-def _post_apart(desk: Desk, project: str, subject: str, made: Callable[[], list[Message]]) -> None:
-    commit = desk.commit
-
-    def land() -> None:
-        with desk.transaction(subject, place_of(project)) as change:
-            for each in made():
-                post(change, each)
-
-    desk.until_landed(land, "the message")
-    desk.commit = commit or desk.commit  # the verb answers with the commit of what it is about
-
-
-def post(change: Transaction, message: Message) -> Message:
-    """Put a message where it is found: itself, and its name in the inbox and in the thread."""
-    change.put_file(message.notice, b"")
-    if message.turn:
-        change.put_file(message.turn, b"")
-    return change.put(message)
 
 
 def _sent(made: Message) -> Sent:
@@ -160,40 +113,6 @@ def _sent(made: Message) -> Sent:
 
 
 # --- what a message is made of ---------------------------------------------------------------------
-
-
-def _composed(
-    desk: Desk, project: str, to: str, subject: str, text: str, priority: Priority, category: Category
-) -> Message:
-    moment, text = instant(), text.replace("\r\n", "\n").strip("\n")
-    subject = subject.strip() or _first_line(text)
-    _check(subject, text)
-    digest = hashlib.sha256(f"{desk.agent}\n{to}\n{subject}\n{text}".encode()).hexdigest()
-    flags = destructive_acts(f"{subject}\n{text}")
-    return Message(
-        scope=f"projects/{project}",
-        # The same text has the same first digits: whoever sends it twice is seen by the names in one folder.
-        id=f"{slugify(subject)}-{digest[:_SAME_DIGITS]}{secrets.token_hex(3)}",
-        from_agent=check_name(desk.agent, "agent"), to=to, subject=subject, message=text,
-        from_project=desk.project if desk.project != project else "",
-        priority=priority, category=category, flags=flags, require_human=bool(flags),
-        sent=moment.replace(microsecond=0), microsecond=moment.microsecond, session=desk.caller.session,
-    )
-
-
-def _first_line(text: str) -> str:
-    words = " ".join(next((line for line in text.splitlines() if line.strip()), "").split())
-    return words if len(words) <= 80 else f"{words[:79]}…"
-
-
-def _check(subject: str, text: str) -> None:
-    problems = [f"message {what}" for test in (not_blank, bytes_at_most(BODY_MAX_BYTES), plain_text) if (what := test(text))]
-    problems += [f"subject {what}" for test in (one_line, at_most(SUBJECT_MAX)) if subject and (what := test(subject))]
-    if problems:
-        raise BadArgument(
-            f"The message was not sent: {'; '.join(problems)}.",
-            fix="Keep what is long in a record with store, and send its id.",
-        )
 
 
 def _replied(desk: Desk, reply_to: str, in_response_to: str, to_project: str) -> Message | None:
@@ -244,7 +163,7 @@ def _alike(view: View, made: Message) -> Iterator[Message]:
     """
     moment = made.sent or now()
     days = {(moment + shift).strftime("%Y-%m-%d") for shift in (-SAME_WITHIN, timedelta(), SAME_WITHIN)}
-    digits = made.id.rpartition("-")[2][:_SAME_DIGITS]
+    digits = made.id.rpartition("-")[2][:SAME_DIGITS]
     for folder in (f"{day}/{shard_of(made.id)}" for day in sorted(days)):
         for name in view.names(folder):
             if name.endswith(".md") and name.removesuffix(".md").rpartition("-")[2].startswith(digits):
@@ -262,10 +181,10 @@ def _tell_admins(desk: Desk, project: str, replied: Message) -> list[str]:
         f"get_messages(thread='{replied.thread_id}'), and answer in it if it should go on."
     )
     subject = f"Stopped: {replied.subject}"[:SUBJECT_MAX]
-    notes = [_composed(desk, project, admin, subject, text, "urgent", "blocker") for admin in admins]
+    notes = [composed(desk, project, admin, subject, text, "urgent", "blocker") for admin in admins]
     named = [replace(each, id=_id_of_stop(replied, each)) for each in notes]
     subject = f"message: thread stopped: {replied.subject}"
-    _post_apart(desk, project, subject, lambda: [each for each in named if not _is_sent(desk, project, each.id)])
+    post_apart(desk, project, subject, lambda: [each for each in named if not _is_sent(desk, project, each.id)])
     return admins
 
 
