@@ -2,5 +2,6 @@
 
 from gitmem.domains import briefing, kinds, projects, sessions
 from gitmem.domains.knowledge import changing, past, reading, recording
+from gitmem.domains.messages import sending
 
-__all__ = ["briefing", "changing", "kinds", "past", "projects", "reading", "recording", "sessions"]
+__all__ = ["briefing", "changing", "kinds", "past", "projects", "reading", "recording", "sending", "sessions"]

@@ -2,5 +2,7 @@
 
 from gitmem.domains import presence, projects, sessions
 from gitmem.domains.knowledge import record
+from gitmem.domains.messages import record as message_record
+from gitmem.domains.messages import shown
 
-__all__ = ["presence", "projects", "record", "sessions"]
+__all__ = ["message_record", "presence", "projects", "record", "sessions", "shown"]
