@@ -1,19 +1,26 @@
 """The briefing: what an agent needs at the start of work, from sections that the domains contribute."""
 
 from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 
 from gitmem.desk import Desk
+from gitmem.domains.joining import is_worker, join
 from gitmem.domains.knowledge.past import touches
 from gitmem.domains.knowledge.record import Knowledge
+from gitmem.domains.presence import seen
 from gitmem.domains.projects import Capability
-from gitmem.domains.sessions import Session, begin, live_sessions
+from gitmem.domains.sessions import LiveSession, Session, begin, live_sessions
 from gitmem.errors import BadArgument
+from gitmem.git.objects import Commit
 from gitmem.names import age_in_words
 from gitmem.verbs import SECTIONS, Section, section, verb
 
 CHARACTERS_PER_TOKEN = 4  # a fair estimate for English and code
 BUDGET_MIN, BUDGET_MAX = 200, 20_000
-_CHANGES_LOOKED_AT = 30
+_FRAME_CHARACTERS = 300  # session id, names and commit
+_LINE_MIN = 120  # characters below which a cut line says nothing
+_CHANGES_LOOKED_AT = 200
+_CHANGES_TOLD = 30
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class Briefing:
     project: str
     sections: tuple[BriefedSection, ...]
     commit: str
+    note: str | None = None
 
 
 @verb(writes=True, core=True, aliases={"project_name": "project"})
@@ -60,18 +68,26 @@ def start_session(
         budget_tokens: how long the briefing may be.
     """
     budget = _budget(budget_tokens)
-    if agent and agent != desk.agent:
+    if agent and agent != desk.agent and not is_worker(agent, spawned_by):
         raise BadArgument(
             f"You are known as {desk.agent} here, not as {agent[:80]!r}.",
             fix="Leave agent out, or start the server or client under the other name.",
         )
-    session = begin(
-        desk, task=task_description, role=role_description, capabilities=capabilities,
-        directory=working_directory, spawned_by=spawned_by,
-    )
+    joined = join(desk, agent=agent, directory=working_directory, spawned_by=spawned_by)
+    desk.caller = joined.caller
+
+    def begun() -> LiveSession:
+        return begin(
+            desk, task=task_description, role=role_description, capabilities=capabilities,
+            directory=working_directory, spawned_by=spawned_by,
+        )
+
+    session = desk.until_landed(begun, "start_session")
     desk.caller = replace(desk.caller, session=session.id)
     desk.task = session.task
-    return Briefing(session.id, desk.agent, desk.project, assemble(desk, budget), desk.view().commit)
+    seen(desk.memory, desk.project, desk.agent, status="busy", task=session.task[:500])
+    sections = assemble(desk, budget)
+    return Briefing(session.id, desk.agent, desk.project, sections, desk.view().commit, joined.note or None)
 
 
 @verb()
@@ -101,45 +117,49 @@ def _budget(tokens: int) -> int:
 
 
 def assemble(desk: Desk, budget_tokens: int, names: tuple[str, ...] = ()) -> tuple[BriefedSection, ...]:
-    """The sections within a budget, most urgent first. What one section does not use, the next ones may."""
+    """The sections within a budget, most urgent first. Each may use its share; what is left goes to the most urgent."""
     chosen = sorted((each for each in SECTIONS.values() if not names or each.name in names), key=lambda each: each.order)
-    total, spare, briefed = budget_tokens * CHARACTERS_PER_TOKEN, 0.0, []
-    weight = sum(each.share for each in chosen) or 1.0
-    for each in chosen:
-        room = total * each.share / weight + spare
-        part, used = _cut(each, each.lines(desk), room)
-        spare = room - used
-        if part.lines or part.left_out:
-            briefed.append(part)
-    return tuple(briefed)
+    told = [(each, lines) for each in chosen if (lines := each.lines(desk))]
+    total = budget_tokens * CHARACTERS_PER_TOKEN - _FRAME_CHARACTERS
+    weight = sum(each.share for each in chosen)
+    rooms = [min(_size(each, lines), int(total * each.share / weight)) for each, lines in told]
+    spare = total - sum(rooms)
+    for position, (each, lines) in enumerate(told):
+        more = min(spare, _size(each, lines) - rooms[position])
+        rooms[position] += more
+        spare -= more
+    return tuple(_cut(each, lines, room) for (each, lines), room in zip(told, rooms, strict=True))
 
 
-def _cut(declared: Section, lines: list[str], room: float) -> tuple[BriefedSection, float]:
+def _size(declared: Section, lines: list[str]) -> int:
+    return len(declared.name) + len(declared.more) + sum(len(line) + 1 for line in lines)
+
+
+def _cut(declared: Section, lines: list[str], room: int) -> BriefedSection:
     kept: list[str] = []
     used = len(declared.name) + len(declared.more)
     for line in lines:
-        if used + len(line) > room:
+        used += len(line) + 1
+        if used > room:
             break
         kept.append(line)
-        used += len(line) + 1
-    if lines and not kept and room > 120:
-        kept = [lines[0][: int(room) - 60] + " …"]
-        used = int(room)
+    if not kept and room > _LINE_MIN:
+        kept = [lines[0][: room - _LINE_MIN // 2] + " …"]
     left_out = len(lines) - len(kept)
-    return BriefedSection(declared.name, tuple(kept), left_out, declared.more if left_out else None), used
+    return BriefedSection(declared.name, tuple(kept), left_out, declared.more if left_out else None)
 
 
-@section(order=20, share=0.3, more="list_sessions and get_session read the handoffs whole")
+@section(order=20, share=0.5, more="list_sessions and get_session read the handoffs whole")
 def handoff(desk: Desk) -> list[str]:
     """What the last session of this project handed on."""
     found = desk.index.search("", view=desk.view(), where={"kind": ["session"], "scope": [desk.scope]}, limit=1)
-    records = [desk.view().record(hit.path) for hit in found.hits]
-    lines: list[str] = []
-    for each in records:
-        if isinstance(each, Session) and each.ended:
-            lines.append(f"{each.agent} ended {age_in_words(each.ended)} ago ({each.id}): {each.summary or each.task}")
-            lines += [f"> {line}" for line in each.handoff_notes.splitlines()]
-    return lines
+    last = desk.view().record(found.hits[0].path) if found.hits else None
+    if not isinstance(last, Session) or last.ended is None:
+        return []
+    first = f"{last.agent} ended {age_in_words(last.ended)} ago ({last.id}): {last.summary or last.task}"
+    return [first, *(f"> {line}" for line in last.handoff_notes.splitlines())]
+
+
 
 
 @section(order=60, share=0.3, more="query searches all of it; get_by_id reads one whole")
@@ -168,11 +188,16 @@ def active(desk: Desk) -> list[str]:
 
 @section(order=80, share=0.15, more="recent_changes lists more")
 def changes(desk: Desk) -> list[str]:
-    """What changed in the memory lately."""
+    """What others changed in the memory since my last session; lately, if I had none."""
     view, scopes = desk.view(), (desk.scope, "shared")
     commits = desk.memory.repository.log(view.commit, limit=_CHANGES_LOOKED_AT) if view.commit else ()
-    touching = (each for each in commits if touches(view, each, scopes))
-    return [f"{age_in_words(each.time)} ago {each.author.name}: {each.subject}" for each in touching]
+    since = takewhile(lambda each: not _ended_mine(desk, each), commits)
+    touching = (each for each in since if each.author.name != desk.agent and touches(view, each, scopes))
+    return [f"{age_in_words(each.time)} ago {each.author.name}: {each.subject}" for each in islice(touching, _CHANGES_TOLD)]
+
+
+def _ended_mine(desk: Desk, commit: Commit) -> bool:
+    return commit.author.name == desk.agent and commit.trailers.get("Gitmem-Verb") == "end_session"
 
 
 @section(order=100, share=0.15, more="help lists every tool")

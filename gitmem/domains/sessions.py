@@ -24,6 +24,7 @@ from gitmem.verbs import checked_limit, verb
 
 FAMILY = "sessions"
 SESSION_ID_MAX = 200
+LIMIT_MAX = 200
 
 
 def a_session_id(value: str) -> str | None:
@@ -305,17 +306,19 @@ def list_sessions(
         status: active, ended or all.
         limit: at most this many, up to 200.
     """
-    found = [_summary(each) for each in live_sessions(desk)] if status != "ended" else []
-    if status != "active":
-        found += [_summary(each) for each in _ended_sessions(desk)]
-    mine = [each for each in found if not agent or each.agent == agent]
-    cut = mine[: checked_limit(limit, 200)]
-    return SessionList(tuple(cut), len(cut), len(mine))
+    most = checked_limit(limit, LIMIT_MAX)
+    live = [each for each in live_sessions(desk) if not agent or each.agent == agent] if status != "ended" else []
+    ended, total = _ended_sessions(desk, agent, max(1, most - len(live))) if status != "active" else ([], 0)
+    sessions: list[LiveSession | Session] = [*live, *ended]
+    found = [_summary(each) for each in sessions[:most]]
+    return SessionList(tuple(found), len(found), len(live) + total)
 
 
-def _ended_sessions(desk: Desk) -> list[Session]:
-    found = list(desk.view().records(Session, f"{desk.scope}/sessions"))
-    return sorted(found, key=lambda each: each.ended.timestamp() if each.ended else 0.0, reverse=True)
+def _ended_sessions(desk: Desk, agent: str, limit: int) -> tuple[list[Session], int]:
+    where = {"kind": ["session"], "scope": [desk.scope]} | ({"agent": [agent]} if agent else {})
+    found = desk.index.search("", view=desk.view(), where=where, limit=limit)
+    records = (desk.view().record(hit.path) for hit in found.hits)
+    return [each for each in records if isinstance(each, Session)], found.total
 
 
 def _summary(session: LiveSession | Session) -> SessionSummary:

@@ -1,8 +1,10 @@
 """Calls: from a name, arguments and what is known of the caller to a verb that runs. All facades come through here."""
 
 import logging
+import math
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +30,9 @@ HEADER_PREFIX = "x-gitmem-"
 NOBODY = "anonymous"
 # A session starts with the agent's own word for who it is: nothing better is known yet.
 INTRODUCES_AGENT = "start_session"
+# What tells presence by itself.
+TELL_PRESENCE = frozenset({INTRODUCES_AGENT, "end_session", "heartbeat"})
+NOTED_SECONDS = 60.0
 
 
 class Bug(GitmemError):
@@ -113,12 +118,17 @@ def _text(arguments: Mapping[str, Json], name: str) -> str:
 class Office:
     """An open memory with what calls need: its index, and the process's own agent and project."""
 
-    def __init__(self, memory: Memory, *, agent: str = "", project: str = "", one_client: bool = False) -> None:
+    def __init__(
+        self, memory: Memory, *, agent: str = "", project: str = "", one_client: bool = False,
+        notes_presence: bool = False,
+    ) -> None:
         if agent:
             check_name(agent, "agent")
         self.memory = memory
         self.agent = agent
         self.project = project
+        self._notes_presence = notes_presence
+        self._noted: dict[tuple[str, str], float] = {}
         self._one_client = one_client  # over stdio, whoever introduces itself is who goes on calling
         self._index: Index | None = None
         self._opening = threading.Lock()
@@ -162,9 +172,25 @@ class Office:
         who = standing(self.memory, called, arguments, claims)
         desk = Desk(self.memory, self.index, who.caller, project=who.project, verb=called.name)
         answer = verbs.call(desk, called, _without_desk_arguments(called, arguments))
+        if self._notes_presence and called.name not in TELL_PRESENCE:
+            self._note_presence(desk, who)
         if self._one_client and called.name == INTRODUCES_AGENT and not self.agent:
-            self.agent, self.project = who.caller.name, self.project or who.project
+            self.agent, self.project = desk.agent, self.project or who.project
         return answer
+
+    def _note_presence(self, desk: Desk, who: Standing) -> None:
+        """Every call is a sign of life; one a minute is kept."""
+        key, clock = (who.project, desk.agent), time.monotonic()
+        if desk.caller.proof not in ("session", "declared", "key") or clock - self._noted.get(key, -math.inf) < NOTED_SECONDS:
+            return
+        from gitmem.domains.presence import seen
+
+        try:
+            if who.project and desk.view().peek(f"projects/{who.project}/project.yaml"):
+                seen(self.memory, who.project, desk.agent)
+                self._noted[key] = clock
+        except GitmemError as error:  # the call itself is answered all the same
+            log.warning("presence of %s is not noted: %s", desk.agent, error)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -62,7 +62,7 @@ def serve_http(
 ) -> None:
     """Serve until SIGTERM or SIGINT. Writes the address to standard error once it listens."""
     log_to_stderr()
-    office = Office(open_memory(memory_path), agent=agent, project=project)
+    office = Office(open_memory(memory_path), agent=agent, project=project, notes_presence=True)
     try:
         app = application(office, mcp_server.Profile(profile, prefix), hosts=allowed_hosts(host, allow_hosts))
         with _listen(host, port) as listening:

@@ -32,7 +32,7 @@ def serve_stdio(
     gc.disable()
     from gitmem.facade.mcp_server import Profile
 
-    office = Office(open_memory(memory_path), agent=agent, project=project, one_client=True)
+    office = Office(open_memory(memory_path), agent=agent, project=project, one_client=True, notes_presence=True)
     try:
         anyio.run(_serve, office, Profile(profile, prefix))
     finally:

@@ -1,9 +1,18 @@
 """Sessions and the briefing."""
 
+from typing import Any
+
 import pytest
 
+from gitmem import verbs
+from gitmem.answers import structured
+from gitmem.desk import Desk
 from gitmem.domains import sessions
+from gitmem.domains.messages.record import Message
+from gitmem.errors import BadArgument
+from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
+from gitmem.memory.view import Place
 from tests.conftest import Team, git
 
 
@@ -105,3 +114,80 @@ def test_of_several_live_sessions_the_one_to_end_must_be_named(team: Team):
     refused = team.refusal("end_session", summary="done")
     assert one in refused.message
     assert two in refused.message
+
+
+# --- who starts --------------------------------------------------------------------------------------
+
+
+def members(team: Team) -> dict[str, str]:
+    found = team.call("project", project="", action="get", name="web")["project"]["members"]
+    return {each["name"]: each["tier"] for each in found}
+
+
+def sent(team: Team) -> list[tuple[str, str, str]]:
+    found = team.memory.view(Place("messages", "web")).records(Message)
+    return [(each.from_agent, each.to, each.subject) for each in found]
+
+
+def test_an_unknown_agent_becomes_a_pending_member_and_the_admins_are_told_once(team: Team):
+    first = team.call("start_session", agent="bob")
+    assert members(team) == {"ann": "admin", "bob": "pending"}
+    assert first["note"] == "You are new in web and its member as pending; ann has been told."
+    assert "note" not in team.call("start_session", agent="bob")
+    inbox = sent(team)
+    assert inbox == [("bob", "ann", "bob is new in web")]
+
+
+def test_a_worker_has_a_name_of_its_own_and_is_no_member(team: Team):
+    names = {team.call("start_session", agent="ann", arguments={"spawned_by": "ann"})["agent"] for _ in range(3)}
+    assert len(names) == 3
+    assert all(name.startswith("worker_ann") for name in names)
+    named = team.call("start_session", agent="worker_lint")
+    assert named["agent"] == "worker_lint"
+    again = team.call("start_session", agent="worker_lint")
+    assert again["agent"].startswith("worker_lint-")
+    assert f"work as {again['agent']}" in again["note"]
+    assert members(team) == {"ann": "admin"}
+
+
+def test_whoever_is_not_named_is_known_by_the_paths_that_they_work_on(team: Team):
+    for name, paths in {"bob": ["src/api/**"], "eve": ["src/**", "docs/**"]}.items():
+        team.call("project", project="", action="add_agent", name="web", member=name, arguments={"paths": paths, "tier": "member"})
+
+    def started(directory: str) -> Any:
+        desk = Desk(team.memory, team.index, Caller("claude-code", "client"), project="web", verb="start_session")
+        return structured(verbs.call(desk, verbs.find("start_session"), {"working_directory": directory}))
+
+    found = started("/home/pat/web/src/api/users")
+    assert found["agent"] == "bob"
+    assert found["note"].startswith("You are bob, whose paths (src/api/**) your working directory is among.")
+    assert started("/home/pat/web/docs")["agent"] == "eve"
+    assert started("/home/pat/elsewhere")["agent"] == "claude-code"
+
+
+def test_a_directory_of_two_agents_does_not_tell_who_one_is(team: Team):
+    for name in ("bob", "eve"):
+        team.call("project", project="", action="add_agent", name="web", member=name, arguments={"paths": ["src/"], "tier": "member"})
+    desk = Desk(team.memory, team.index, Caller("claude-code", "client"), project="web", verb="start_session")
+    with pytest.raises(BadArgument, match="among the paths of bob and of eve"):
+        verbs.call(desk, verbs.find("start_session"), {"working_directory": "/home/pat/web/src/api"})
+
+
+# --- what is told ------------------------------------------------------------------------------------
+
+
+def test_a_handoff_is_told_whole_where_others_leave_it_room(team: Team):
+    notes = "\n".join(f"Step {number}: what was done there, and what is left to do." for number in range(60))
+    team.call("start_session")
+    team.call("end_session", handoff_notes=notes)
+    assert lines_of(team.call("start_session"), "handoff")[1:] == [f"> {line}" for line in notes.splitlines()]
+
+
+def test_changes_are_those_of_others_since_ones_own_last_session(team: Team):
+    team.call("record_learning", agent="bob", topic="Before", content="Old.")
+    team.call("start_session")
+    team.call("end_session", summary="done")
+    team.call("record_learning", agent="bob", topic="After", content="New.")
+    team.call("record_learning", topic="My own", content="Known to me.")
+    lines = lines_of(team.call("start_session"), "changes")
+    assert [line.partition("ago ")[2] for line in lines] == ["bob: learning: After"]
