@@ -62,7 +62,9 @@ serve_http(Path(sys.argv[1]), port=0, agent="bench", project="bench")
 class Connection:
     """A kept connection to a server."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, agent: str = "") -> None:
+        self.host, self.port = host, port
+        self._agent = {"dev.gitmem/agent": agent} if agent else {}
         self._connection = http.client.HTTPConnection(host, port, timeout=60)
         self._connection.connect()
         # head and body leave in two packets; without this the second waits 40 ms for an acknowledgement
@@ -75,6 +77,7 @@ class Connection:
             "io.modelcontextprotocol/protocolVersion": VERSION,
             "io.modelcontextprotocol/clientCapabilities": {},
             "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
+            **self._agent,
         }
         params = {"name": f"memory_{tool}", "arguments": arguments, "_meta": meta}
         body = json.dumps({"jsonrpc": "2.0", "id": next(self._ids), "method": "tools/call", "params": params})

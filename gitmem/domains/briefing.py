@@ -7,7 +7,6 @@ from gitmem.desk import Desk
 from gitmem.domains.joining import is_worker, join
 from gitmem.domains.knowledge.past import touches
 from gitmem.domains.knowledge.record import Knowledge
-from gitmem.domains.presence import seen
 from gitmem.domains.projects import Capability
 from gitmem.domains.sessions import LiveSession, Session, begin, live_sessions
 from gitmem.errors import BadArgument
@@ -19,7 +18,7 @@ CHARACTERS_PER_TOKEN = 4  # a fair estimate for English and code
 BUDGET_MIN, BUDGET_MAX = 200, 20_000
 _FRAME_CHARACTERS = 300  # session id, names and commit
 _LINE_MIN = 120  # characters below which a cut line says nothing
-_CHANGES_LOOKED_AT = 200
+_CHANGES_LOOKED_AT = 100
 _CHANGES_TOLD = 30
 
 
@@ -85,7 +84,6 @@ def start_session(
     session = desk.until_landed(begun, "start_session")
     desk.caller = replace(desk.caller, session=session.id)
     desk.task = session.task
-    seen(desk.memory, desk.project, desk.agent, status="busy", task=session.task[:500])
     sections = assemble(desk, budget)
     return Briefing(session.id, desk.agent, desk.project, sections, desk.view().commit, joined.note or None)
 

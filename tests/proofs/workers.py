@@ -9,13 +9,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import gitmem.domains.all  # noqa: F401  declares kinds and verbs
 from gitmem import verbs
+from gitmem.answers import structured
 from gitmem.desk import Desk
 from gitmem.errors import GitmemError
 from gitmem.founding import found
@@ -200,7 +203,27 @@ def founder(path: str) -> None:
     memory.close()
 
 
-ROLES = {each.__name__: each for each in (recorder, editor, unending, upkeeper, searcher, founder)}
+def racers(path: str, verb: str, calls: str) -> None:
+    """Many agents in one process, each making one call at the same moment: {agent: arguments}."""
+    one, asked = Agent(Path(path)), json.loads(calls)
+    together = threading.Barrier(len(asked))
+
+    def race(name: str) -> dict[str, Any]:
+        desk = Desk(one.memory, one.index, Caller(name, "declared"), project="web", verb=verb)
+        together.wait()
+        try:
+            return {"agent": name, "answer": structured(verbs.call(desk, verbs.find(verb), asked[name]))}
+        except GitmemError as error:
+            return {"agent": name, "refusal": str(error), "kind": type(error).__name__}
+
+    with ThreadPoolExecutor(len(asked)) as pool:
+        _wait()
+        for outcome in pool.map(race, asked):
+            _say(outcome)
+    one.close()
+
+
+ROLES = {each.__name__: each for each in (recorder, editor, unending, upkeeper, searcher, founder, racers)}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](*sys.argv[2:])
