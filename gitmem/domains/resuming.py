@@ -1,0 +1,32 @@
+"""What a briefing says of where the project is."""
+
+from gitmem.desk import Desk
+from gitmem.domains.specs.record import State
+from gitmem.names import age_in_words
+from gitmem.verbs import section
+
+_DOCUMENTS = 10
+_LINES = 12
+_WIDTH = 240
+
+
+@section(order=40, share=0.15, more="get_spec(name='state:NAME') reads one whole; list_specs(spec_type='state') lists them")
+def state(desk: Desk) -> list[str]:
+    """Where the project is: the beginnings of its state documents, the newest first."""
+    view = desk.view()
+    found = desk.index.search("", view=view, where={"kind": ["state"], "scope": [desk.scope]}, limit=_DOCUMENTS)
+    lines: list[str] = []
+    for hit in found.hits:
+        record = view.record(hit.path)
+        if isinstance(record, State):
+            lines.append(f"{record.known_as} {record.release} by {hit.updated_by}, {age_in_words(hit.updated)} ago:")
+            lines += _beginning(record)
+    return lines
+
+
+def _beginning(record: State) -> list[str]:
+    # quoted, as everything that was recorded and is no guideline
+    lines = [line for line in record.content.splitlines() if line.strip()]
+    told = [f"> {line if len(line) <= _WIDTH else line[: _WIDTH - 1] + '…'}" for line in lines[:_LINES]]
+    left = len(lines) - len(told)
+    return [*told, f"> … {left} more lines: get_spec(name='{record.known_as}')"] if left else told
