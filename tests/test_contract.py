@@ -50,6 +50,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "diff_spec": {"name": "orders-api"},
     "transfer_spec": {"name": "orders-api", "to": "bob"},
     "validate_against_spec": {"name": "orders-api", "document": {"number": "one"}},
+    "guidelines": {"action": "set", "name": "small-commits", "rule": "One thing a commit."},
 }
 # end_session lands one commit on main, and one that takes the live session off its own ref; a version of a spec gets a tag.
 REFS_MOVED = {"end_session": 2, "define_spec": 2}

@@ -1,6 +1,7 @@
-"""What a briefing says of where the project is."""
+"""What a briefing says of the rules to follow, and of where the project is."""
 
 from gitmem.desk import Desk
+from gitmem.domains.guidelines import guidelines_of
 from gitmem.domains.specs.record import State
 from gitmem.names import age_in_words
 from gitmem.verbs import section
@@ -8,6 +9,13 @@ from gitmem.verbs import section
 _DOCUMENTS = 10
 _LINES = 12
 _WIDTH = 240
+
+
+@section(order=10, share=0.2, more="guidelines(action='list') reads them all: follow those, too")
+def guidelines(desk: Desk) -> list[str]:
+    """The rules of the team, which are meant to be followed: shared ones first, each part from priority 1 on."""
+    found = [each for scope in ("shared", desk.scope) for each in guidelines_of(desk.view(), scope)]
+    return [f"{each.name} [{each.project}, priority {each.priority}]: {each.rule}" for each in found]
 
 
 @section(order=40, share=0.15, more="get_spec(name='state:NAME') reads one whole; list_specs(spec_type='state') lists them")

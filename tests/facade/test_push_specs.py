@@ -1,4 +1,4 @@
-"""Specs and state documents that a person pushes: what comes in, and the whole text if it does not."""
+"""Specs, state documents and guidelines that a person pushes: what comes in, and the whole text if it does not."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +119,20 @@ def test_every_problem_of_a_spec_is_listed(pat: Person):
         f"{PATH}:4: spec_type is 'novel', not one of interface, api, schema, requirement, architecture",
         f"{PATH}:5: json_schema is 'yes', not a mapping",
     )
+
+
+def test_a_guideline_by_hand_is_accepted_and_told(pat: Person, ann: Agent):
+    pat.write("projects/web/guidelines/small-commits.md", "One thing a commit.\n")
+    pat.commit()
+    assert pat.push() == "accepted"
+    [section] = [each for each in ann.call("start_session").value.sections if each.name == "guidelines"]
+    assert section.lines == ("small-commits [web, priority 50]: One thing a commit.",)
+
+
+def test_a_guideline_with_a_bad_priority_is_refused(pat: Person):
+    pat.write("shared/guidelines/small-commits.md", "---\npriority: 0\n---\n\nOne thing a commit.\n")
+    pat.commit()
+    assert pat.refused() == report("shared/guidelines/small-commits.md:2: priority is 0; 1 to 100 are accepted")
 
 
 def test_a_removed_spec_is_gone_and_its_versions_stay(pat: Person, ann: Agent):
