@@ -44,11 +44,18 @@ CALLS: dict[str, dict[str, Any]] = {
     "end_session": {"summary": "done", "handoff_notes": "go on"},
     "list_sessions": {},
     "get_session": {"id": "SESSION"},
+    "define_spec": {"name": "orders-api", "content": "Orders are numbered.", "bump": "minor"},
+    "get_spec": {"name": "orders-api"},
+    "list_specs": {"include_versions": True},
+    "diff_spec": {"name": "orders-api"},
+    "transfer_spec": {"name": "orders-api", "to": "bob"},
+    "validate_against_spec": {"name": "orders-api", "document": {"number": "one"}},
+    "guidelines": {"action": "set", "name": "small-commits", "rule": "One thing a commit."},
 }
 # Refs that are overwritten in place: no commits.
 MARKS = ("refs/gitmem/presence/", "refs/gitmem/inbox/", "refs/gitmem/usage/")
-# end_session lands one commit on main, and one that takes the live session off its own ref.
-REFS_MOVED = {"end_session": 2}
+# end_session lands one commit on main, and one that takes the live session off its own ref; a version of a spec gets a tag.
+REFS_MOVED = {"end_session": 2, "define_spec": 2}
 
 
 @pytest.fixture
@@ -56,6 +63,9 @@ def prepared(team: Team) -> dict[str, str]:
     record = team.call("record_learning", topic="Retries back off", content="With jitter.", tags=["network"])
     old = team.call("record_learning", topic="Old news", content="Gone.", tags=["old"])
     team.call("change_status", id=old["id"], new_status="archived")
+    schema = {"properties": {"number": {"type": "integer"}}}
+    team.call("define_spec", name="orders-api", content="Orders.", spec_type="api", json_schema=schema)
+    team.call("project", action="add_agent", name="web", member="bob")
     session = team.call("start_session", task_description="network")
     return {"ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"]}
 
@@ -110,6 +120,9 @@ def test_a_read_moves_no_ref_and_a_write_makes_one_commit_with_its_name(verb: Ve
         return
     assert len(moved) == REFS_MOVED.get(verb.name, 1)
     for name in moved:
+        if name.startswith("refs/tags/"):
+            assert after[name] == after["refs/heads/main"]
+            continue
         span = f"{before[name]}..{after[name]}" if name in before else after[name]
         said = git(team.memory.path, "log", "--format=%an|%(trailers:key=Gitmem-Verb,valueonly)", span).split()
         assert said == [f"ann|{verb.name}"]

@@ -1,7 +1,15 @@
 """Importing this module declares every kind, verb, section and gate rule."""
 
-from gitmem.domains import briefing, kinds, projects, sessions
-from gitmem.domains.knowledge import changing, past, reading, recording
-from gitmem.domains.messages import sending
-
-__all__ = ["briefing", "changing", "kinds", "past", "projects", "reading", "recording", "sending", "sessions"]
+import gitmem.domains.briefing
+import gitmem.domains.guidelines
+import gitmem.domains.kinds
+import gitmem.domains.knowledge.changing
+import gitmem.domains.knowledge.past
+import gitmem.domains.knowledge.reading
+import gitmem.domains.knowledge.recording
+import gitmem.domains.messages.sending
+import gitmem.domains.projects
+import gitmem.domains.resuming
+import gitmem.domains.sessions
+import gitmem.domains.specs.defining
+import gitmem.domains.specs.reading

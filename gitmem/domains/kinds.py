@@ -1,8 +1,10 @@
 """Importing this module declares every record kind and gate rule, and nothing that is slow to import."""
 
-from gitmem.domains import presence, projects, sessions
-from gitmem.domains.knowledge import record
-from gitmem.domains.messages import record as message_record
-from gitmem.domains.messages import shown
-
-__all__ = ["message_record", "presence", "projects", "record", "sessions", "shown"]
+import gitmem.domains.guidelines
+import gitmem.domains.knowledge.record
+import gitmem.domains.messages.record
+import gitmem.domains.messages.shown
+import gitmem.domains.presence
+import gitmem.domains.projects
+import gitmem.domains.sessions
+import gitmem.domains.specs.rules

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from gitmem.desk import Desk, UnknownProject
 from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.memory.gate import Change, rule
+from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most
 from gitmem.records.codec import Problem
@@ -244,11 +245,13 @@ def _no_member(current: Project, member: str) -> NotFound:
 
 
 def may_act_for_others(desk: Desk, scope: str) -> bool:
-    """Whether the caller is an admin of the scope's project, so that others' records are theirs to undo.
+    """Whether the caller is an admin of the scope's project, so that others' records are theirs to undo."""
+    return desk.agent in admins_of(desk.view(), scope)
 
-    What is shared by all projects is in the hands of the admins of each.
-    """
-    names = desk.projects() if scope == "shared" else [scope.removeprefix("projects/")]
-    found = (desk.view().record(project_path(name)) for name in names)
-    members = (record.member(desk.agent) for record in found if isinstance(record, Project))
-    return any(member is not None and member.tier == "admin" for member in members)
+
+def admins_of(view: View, scope: str) -> list[str]:
+    """The admins of a scope. What is shared by all projects is in the hands of the admins of each."""
+    names = view.names("projects") if scope == "shared" else [scope.removeprefix("projects/")]
+    found = (view.record(project_path(name)) for name in names)
+    admins = {each.name for record in found if isinstance(record, Project) for each in record.members if each.tier == "admin"}
+    return sorted(admins)

@@ -4,6 +4,7 @@ Text that somebody recorded is quoted line by line under its author and age, so 
 gitmem's own words, and least of all for instructions.
 """
 
+import json
 from collections.abc import Mapping
 
 from gitmem.errors import GitmemError
@@ -15,7 +16,7 @@ VERSION_DIGITS = 12
 SHORT = 120
 # What identifies a record: told even where the caller has just sent it.
 IDENTITY = ("id", "name", "key", "session_id", "version", "commit")
-HASHES = ("version", "commit", "from_version", "to_version")
+HASHES = ("version", "commit", "from_version", "to_version", "blob")
 TITLES = ("title", "subject", "topic", "name", "path")
 # Texts that agents write: always quoted. Any other text is quoted as soon as it has several lines.
 RECORDED = (
@@ -24,6 +25,8 @@ RECORDED = (
 ALWAYS_QUOTED = ("content", "body", "message", "text", "snippet")
 # Guidelines are meant to be followed, so they are not held at a distance.
 FOLLOWED = ("rule",)
+# What is JSON to those who use it stays JSON.
+JSON_VALUES = ("json_schema",)
 TIMES = ("updated", "created", "sent", "since", "at")
 
 
@@ -96,6 +99,8 @@ def _field(name: str, value: Json, item: Mapping[str, Json]) -> list[str]:
             return [f"{name}:", *_indented(value.splitlines())]
         case str() if _is_quoted(name, value):
             return [_credit(name, item), *quoted(value)]
+        case Mapping() if name in JSON_VALUES:
+            return [_credit(name, item), *quoted(json.dumps(value, ensure_ascii=False, indent=1))]
         case Mapping():
             return [f"{name}:", *_indented(_fields(value))]
         case list() if all(isinstance(each, Mapping) and "lines" in each for each in value):

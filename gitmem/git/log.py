@@ -23,9 +23,19 @@ class FileVersion:
 
 def file_versions(repository: Repository, head: str, name: str) -> Iterator[FileVersion]:
     """The commits that touched a file called `name`, in whatever folder, newest first."""
-    pathspec = f":(glob)**/{name}"
-    arguments = ("--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z")
-    output = run_git(repository.path, "log", *arguments, head, "--", pathspec)
+    return _versions(repository, head, f":(glob)**/{name}")
+
+
+def path_versions(repository: Repository, head: str, *paths: str) -> Iterator[FileVersion]:
+    """The commits that touched these files, or files in these folders, children first."""
+    # a merge is told as what it changed on main, so that what was settled in a merge is found as well
+    how = ("--topo-order", "--diff-merges=first-parent")
+    return _versions(repository, head, *(f":(literal){path}" for path in paths), how=how)
+
+
+def _versions(repository: Repository, head: str, *pathspecs: str, how: tuple[str, ...] = ()) -> Iterator[FileVersion]:
+    arguments = ("--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z", *how)
+    output = run_git(repository.path, "log", *arguments, head, "--", *pathspecs)
     for block in output.split("\x01")[1:]:
         oid, _, rest = block.partition("\0")
         fields = [field for field in rest.lstrip("\n").split("\0") if field]

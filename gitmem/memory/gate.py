@@ -43,6 +43,7 @@ class Change:
     edits: Mapping[str, Edit]
     caller: Caller
     read: Callable[[str], bytes]  # a file's bytes by blob id, also of one that is not in the repository yet
+    forced: bool = False  # the caller means it: rules that only guard against slips let it through
 
     def written(self) -> Iterator[tuple[str, Entry]]:
         """The paths that the change adds or edits."""

@@ -34,6 +34,7 @@ class Transaction:
         self._blobs: dict[str, NewObject | None] = {}
         self._new: dict[str, bytes] = {}
         self.time: datetime = now()
+        self.forced = False  # set by a verb whose caller said that they mean what the gate takes for a slip
         self.commit = ""
 
     def put(self, record: R) -> R:
@@ -86,7 +87,7 @@ class Transaction:
         edits = dict(self._edits())
         if not edits:
             return
-        change = gate.Change(self.view, edits, self._caller, self._read)
+        change = gate.Change(self.view, edits, self._caller, self._read, self.forced)
         if problems := gate.check(change):
             raise gate.GateRefused(problems)
         self.commit = self._writer.land(

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from gitmem.names import format_time, parse_time, shown
 
 Json = Any  # a JSON value; the one place where anything goes
+NESTED_MAX = 100  # of a JSON value: far below where Python gives up
 
 
 class Mismatch(Exception):
@@ -57,14 +58,16 @@ class Shape:
     empty: Any = None
 
 
-def _native(value: Json) -> Json:
+def _native(value: Json, depth: int = 0) -> Json:
+    if depth > NESTED_MAX:
+        raise Mismatch(("", f"is nested deeper than {NESTED_MAX} levels"))
     match value:
         case Scalar():
             return value.value
         case list():
-            return [_native(item) for item in value]
+            return [_native(item, depth + 1) for item in value]
         case dict():
-            return {_load_str(key): _native(item) for key, item in value.items()}
+            return {_load_str(key): _native(item, depth + 1) for key, item in value.items()}
         case str():
             return _load_str(value)
         case _:

@@ -171,6 +171,15 @@ def editor(path: str, number: str, count: str, record_id: str) -> None:
             _say(one.append(record_id, word(int(number), step)))
 
 
+def definer(path: str, number: str, name: str, version: str = "") -> None:
+    """Defines a version of a spec as ann; says the version, or why it was refused."""
+    with _started(path, "ann") as one:
+        try:
+            _say({"version": one.call("define_spec", name=name, content=f"Text {number}.", version=version).value.version})
+        except GitmemError as error:
+            _say({"refused": str(error)})
+
+
 def unending(path: str, number: str, record_id: str) -> None:
     """Writes until it is killed: new records, and a line more to a record."""
     with _started(path, f"agent-{number}") as one:
@@ -223,7 +232,7 @@ def racers(path: str, verb: str, calls: str) -> None:
     one.close()
 
 
-ROLES = {each.__name__: each for each in (recorder, editor, unending, upkeeper, searcher, founder, racers)}
+ROLES = {each.__name__: each for each in (recorder, editor, definer, unending, upkeeper, searcher, founder, racers)}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,181 @@
+"""Guidelines: rules of the team that every agent gets at the start of a session, and is meant to follow."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from gitmem.desk import Desk
+from gitmem.domains.projects import admins_of
+from gitmem.errors import BadArgument, NotFound, Refused, closest
+from gitmem.memory.gate import Change, rule
+from gitmem.memory.view import View
+from gitmem.names import check_name, now, shown
+from gitmem.records.check import a_name, at_most, between, bytes_at_most, not_blank, plain_text
+from gitmem.records.codec import Problem
+from gitmem.records.kind import Record, field, kind, kind_of
+from gitmem.verbs import verb
+
+RULE_MAX_BYTES = 8 * 1024  # everybody reads it at every start
+Scope = Literal["project", "shared", "global"]
+
+
+@kind
+@dataclass(frozen=True, kw_only=True)
+class Guideline(Record):
+    """A rule that every agent gets at the start of a session."""
+
+    home: ClassVar[str] = "{scope}/guidelines/{name}.md"
+    body: ClassVar[str] = "rule"
+
+    name: str = field("what it is called", index="title", check=a_name, example="small-commits")
+    priority: int = field("1 to 100; 1 comes first", default=50, check=between(1, 100))
+    author: str = field("who set it last", index="keyword", default="", check=at_most(100))
+    created: datetime | None = field("when it was first set", default=None)
+    rule: str = field("what to do, in Markdown", index="text", check=(not_blank, bytes_at_most(RULE_MAX_BYTES), plain_text))
+
+
+@rule
+def admins_set_guidelines(change: Change) -> Iterator[Problem]:
+    """What everybody is told to follow is set by admins alone."""
+    if change.caller.proof == "push" or change.before.place.family != "main":
+        return  # it is not known yet who pushes
+    for path in change.edits:
+        if (found := kind_of(Guideline).match(path)) is None:
+            continue
+        admins = admins_of(change.before, found["scope"])
+        if change.caller.name not in admins:
+            who = ", ".join(admins[:5]) or "nobody yet"
+            yield Problem(path, "", f"is a guideline; {change.caller.name} may not change it, only an admin may: {who}")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A guideline, to be followed."""
+
+    name: str
+    rule: str
+    priority: int
+    project: str
+    author: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Guidelines:
+    """What was done, and the guidelines that it was about: shared ones first, each part from priority 1 on."""
+
+    done: str
+    rules: tuple[Rule, ...]
+    count: int
+
+
+class AdminsOnly(Refused):
+    """Only an admin may set or delete a guideline."""
+
+    def __init__(self, agent: str, action: str, scope: str, admins: list[str]) -> None:
+        project = scope.removeprefix("projects/")
+        place = "any project, which guidelines for all need" if scope == "shared" else project
+        if admins:
+            fix = f"Ask {' or '.join(admins[:5])}, for example with send_message(to_instance='{admins[0]}', ...), and say why."
+        else:
+            fix = "There is no admin yet: the members of a project make one with project(action='update_agent', tier='admin')."
+        super().__init__(f"{agent} is no admin of {place}, and may not {action} a guideline. Nothing was written.", fix=fix)
+
+
+class UnknownGuideline(NotFound):
+    """There is no guideline of this name."""
+
+    def __init__(self, name: str, place: str, known: list[str], *, is_shared: bool = False) -> None:
+        near = closest(name, known)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "guidelines(action='list') shows them all."
+        shared = f"{name} is a shared one: pass scope='shared'."
+        super().__init__(f"There is no guideline {shown(name)} in {place}.", fix=shared if is_shared else hint)
+
+
+@verb(writes=True, destructive=True, idempotent=True)
+def guidelines(
+    desk: Desk,
+    action: Literal["list", "set", "delete", "get"],
+    name: str = "",
+    rule: str = "",
+    scope: Scope | None = None,
+    priority: int | None = None,
+) -> Guidelines:
+    """Look at the rules that all agents follow; admins may also set and delete them. Every session starts with them.
+
+    Args:
+        action: list, get, set or delete.
+        name: the guideline; for everything but list.
+        rule: what to do, in a few lines of Markdown; for set, left out: as it is.
+        scope: project, or shared (or global) for all projects; left out, set and delete mean the project, list and get both.
+        priority: 1 to 100, 1 comes first; for set, left out: as it is, or 50.
+    """
+    if action == "list":
+        found = [each for where in _scopes(desk, scope) for each in guidelines_of(desk.view(), where)]
+        return _answer("listed", *found)
+    if not name.strip():
+        raise BadArgument("The name of the guideline is missing.", fix="Pass name='...'; action='list' shows them.")
+    called = check_name(name.strip(), "guideline")
+    if action == "get":
+        return _answer("found", _find(desk, called, _scopes(desk, scope)[::-1]))
+    where = _scopes(desk, scope or "project")[0]
+    _check_admin(desk, action, where)
+    return _delete(desk, called, where) if action == "delete" else _set(desk, called, where, rule, priority)
+
+
+def guidelines_of(view: View, scope: str) -> list[Guideline]:
+    """The readable guidelines of a scope, in their order."""
+    return sorted(view.records(Guideline, f"{scope}/guidelines"), key=lambda each: (each.priority, each.name))
+
+
+def _scopes(desk: Desk, scope: Scope | None) -> list[str]:
+    if scope is None:
+        return ["shared", desk.scope]
+    return [desk.scope] if scope == "project" else ["shared"]
+
+
+def _find(desk: Desk, name: str, scopes: list[str]) -> Guideline:
+    for scope in scopes:
+        found = desk.view().record(_path(scope, name))
+        if isinstance(found, Guideline):
+            return found
+    known = [each.name for scope in scopes for each in guidelines_of(desk.memory.view(), scope)]
+    places = [scope.removeprefix("projects/") for scope in scopes]
+    is_shared = "shared" not in scopes and desk.view().entry(_path("shared", name)) is not None
+    raise UnknownGuideline(name, " and ".join(places), known, is_shared=is_shared)
+
+
+def _path(scope: str, name: str) -> str:
+    return Guideline.home.format(scope=scope, name=name)
+
+
+def _check_admin(desk: Desk, action: str, scope: str) -> None:
+    admins = admins_of(desk.view(), scope)
+    if desk.agent not in admins:
+        raise AdminsOnly(desk.agent, action, scope, admins)
+
+
+def _set(desk: Desk, name: str, scope: str, rule: str, priority: int | None) -> Guidelines:
+    before = desk.view().record(_path(scope, name))
+    old = before if isinstance(before, Guideline) else Guideline(scope=scope, name=name, created=now(), rule="")
+    text = rule.replace("\r\n", "\n").strip("\n")
+    if not (text or old.rule):
+        raise BadArgument("rule is missing.", fix="Say what to do, in a few lines.")
+    asked = replace(old, rule=text or old.rule, priority=old.priority if priority is None else priority)
+    if asked == before:
+        return _answer("it is so already; nothing was written", asked)
+    with desk.transaction(f"guideline: set {name}") as change:
+        return _answer("set; every agent gets it at the next start of a session", change.put(replace(asked, author=desk.agent)))
+
+
+def _delete(desk: Desk, name: str, scope: str) -> Guidelines:
+    found = _find(desk, name, [scope])
+    with desk.transaction(f"guideline: delete {name}") as change:
+        change.delete(found.path)
+    return _answer(f"deleted {name} from {found.project}; reverting the commit brings it back")
+
+
+def _answer(done: str, *found: Guideline) -> Guidelines:
+    rules = tuple(Rule(each.name, each.rule, each.priority, each.project, each.author, each.version) for each in found)
+    return Guidelines(done, rules, len(rules))

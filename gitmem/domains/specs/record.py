@@ -1,0 +1,113 @@
+"""The records of specs: specs themselves, and the documents that say where a project is."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Literal, get_args
+
+from gitmem.domains.specs.release import a_release
+from gitmem.memory.gate import BODY_MAX_BYTES
+from gitmem.records.check import a_name, at_most, bytes_at_most, each, not_blank, one_line, plain_text
+from gitmem.records.kind import Record, field, kind
+from gitmem.records.shape import Json
+
+SpecType = Literal["interface", "api", "schema", "requirement", "architecture"]
+AnyType = Literal["interface", "api", "schema", "requirement", "state", "architecture"]
+SPEC_TYPES: tuple[SpecType, ...] = get_args(SpecType)
+STATE = "state"
+# A state document of more than this is guarded against a replacement under half its length.
+GUARDED_CHARACTERS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versioned(Record):
+    """What specs and state documents have in common: an owner, and versions, each of which is a tag.
+
+    The version is called `release` in the file, since `version` is any record's blob id.
+    """
+
+    body: ClassVar[str] = "content"
+
+    name: str = field("what it is called", index="title", check=a_name, example="orders-api")
+    release: str = field("its version, which only rises", check=a_release, example="1.2.0")
+    owner: str = field("who may change it", index="keyword", check=a_name, example="ann")
+    tags: tuple[str, ...] = field(
+        "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60)))
+    )
+    created: datetime | None = field("when it was first defined", default=None)
+    content: str = field("the text, in Markdown", index="text", check=(not_blank, bytes_at_most(BODY_MAX_BYTES), plain_text))
+
+    @property
+    def known_as(self) -> str:
+        """What it is called in calls and answers."""
+        return self.name
+
+    @property
+    def type(self) -> AnyType:
+        """What sort of spec it is."""
+        raise NotImplementedError
+
+    @property
+    def schema(self) -> dict[str, Json] | None:
+        """The JSON Schema of the documents that it describes, if it has one."""
+        return None
+
+    @property
+    def substance(self) -> tuple[str, str]:
+        """What cannot change within a version: the text and the schema."""
+        # compared as JSON: to Python, 1 and true are the same
+        return self.content, json.dumps(self.schema, sort_keys=True)
+
+    @property
+    def tags_folder(self) -> str:
+        """What the refs of its tags stand below."""
+        return f"refs/tags/{self.home.split('/')[1]}/{self.project}/{self.name}/"
+
+    @property
+    def tag(self) -> str:
+        """The ref of the tag of its version."""
+        return f"{self.tags_folder}v{self.release}"
+
+
+@kind
+@dataclass(frozen=True, kw_only=True)
+class Spec(Versioned):
+    """Something that others build on: an interface, an API, a schema, a requirement, an architecture."""
+
+    home: ClassVar[str] = "{scope}/specs/{name}.md"
+
+    spec_type: SpecType = field("what sort of spec it is", index="keyword", default="interface")
+    json_schema: dict[str, Json] | None = field("the JSON Schema of the documents that it describes", default=None)
+
+    @property
+    def type(self) -> AnyType:
+        """What sort of spec it is."""
+        return self.spec_type
+
+    @property
+    def schema(self) -> dict[str, Json] | None:
+        """The JSON Schema of the documents that it describes, if it has one."""
+        return self.json_schema
+
+
+@kind
+@dataclass(frozen=True, kw_only=True)
+class State(Versioned):
+    """Where a project is: a document that is read when work on it is taken up again."""
+
+    home: ClassVar[str] = "{scope}/state/{name}.md"
+
+    @property
+    def known_as(self) -> str:
+        """What it is called in calls and answers: apart from a spec of the same name."""
+        return f"{STATE}:{self.name}"
+
+    @property
+    def type(self) -> AnyType:
+        """What sort of spec it is."""
+        return "state"
+
+
+def loses_too_much(old: str, new: str) -> bool:
+    """Whether a replacement of a state document looks like a slip."""
+    return len(old) > GUARDED_CHARACTERS and len(new) * 2 < len(old)
