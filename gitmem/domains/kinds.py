@@ -2,5 +2,7 @@
 
 from gitmem.domains import presence, projects, sessions
 from gitmem.domains.knowledge import record
+from gitmem.domains.locks import record as locks
+from gitmem.domains.work import record as work
 
-__all__ = ["presence", "projects", "record", "sessions"]
+__all__ = ["locks", "presence", "projects", "record", "sessions", "work"]

@@ -13,7 +13,7 @@ from pathspec import GitIgnoreSpec
 from gitmem.domains.locks.patterns import (
     ACCEPTED,
     PATTERN_MAX,
-    BadPatterns,
+    BadPaths,
     a_pattern,
     canonical,
     checked,
@@ -53,7 +53,7 @@ REFUSED = {
 @pytest.mark.parametrize(("text", "what"), REFUSED.items(), ids=[repr(text[:20]) for text in REFUSED])
 def test_what_is_no_path_of_the_project_is_refused_and_the_error_says_what_is(text: str, what: str):
     assert what in (problem_of(text) or "")
-    with pytest.raises(BadPatterns) as refused:
+    with pytest.raises(BadPaths) as refused:
         checked([text], most=10)
     assert what in refused.value.message
     assert refused.value.fix == ACCEPTED
@@ -61,12 +61,12 @@ def test_what_is_no_path_of_the_project_is_refused_and_the_error_says_what_is(te
 
 
 def test_all_bad_paths_of_a_call_are_told_at_once_and_many_are_cut():
-    with pytest.raises(BadPatterns) as refused:
+    with pytest.raises(BadPaths) as refused:
         checked(["src/a.py", "../b", "~/c", "d\\e"], most=10)
-    assert refused.value.message == "'../b' climbs out of its folder with ..; '~/c' starts with ~, a home folder; 'd\\\\e' has a backslash. Nothing was done."
-    with pytest.raises(BadPatterns, match="and 90 more"):
+    assert refused.value.message == "'../b' climbs out of its folder with '..'; '~/c' starts with ~, a home folder; 'd\\\\e' has a backslash. Nothing was done."
+    with pytest.raises(BadPaths, match="and 90 more"):
         checked(["../" + "x" * 300] * 100, most=100)
-    with pytest.raises(BadPatterns, match="1,001 paths were given; at most 1,000"):
+    with pytest.raises(BadPaths, match="1,001 paths were given; at most 1,000"):
         checked(["a"] * 1001, most=1000)
 
 

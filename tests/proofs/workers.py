@@ -189,6 +189,13 @@ def searcher(path: str, *words: str) -> None:
             _say({"word": each, "ids": [result.id for result in one.call("query", query=each, limit=3).value.results]})
 
 
+def locker(path: str, number: str, *patterns: str) -> None:
+    with _started(path, f"agent-{number}") as one:
+        for pattern in patterns:
+            answer = one.call("lock_files", files=[pattern], reason="proof").value
+            _say({"pattern": pattern, "agent": one.name, "success": answer.success, "fence": answer.fence})
+
+
 def founder(path: str) -> None:
     _wait()
     try:
@@ -200,7 +207,7 @@ def founder(path: str) -> None:
     memory.close()
 
 
-ROLES = {each.__name__: each for each in (recorder, editor, unending, upkeeper, searcher, founder)}
+ROLES = {each.__name__: each for each in (recorder, editor, unending, upkeeper, searcher, locker, founder)}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](*sys.argv[2:])

@@ -30,7 +30,7 @@ ACCEPTED = (
 
 _GLOB = re.compile(r"[*?\[]")
 _FILE_NAME = re.compile(r".+\.(?!\d)(?:[\w*?+-]|\[[^\]]+\])+")
-_LISTED_MOST = 10  # problems in one error
+_TOLD_MOST = 10  # problems
 # What is wrong with a pattern, and how to see it; the first that applies is told.
 _WRONG: tuple[tuple[Callable[[str], object], str], ...] = (
     (lambda text: not text, "is empty"),
@@ -42,17 +42,19 @@ _WRONG: tuple[tuple[Callable[[str], object], str], ...] = (
     (lambda text: text.startswith("~"), "starts with ~, a home folder"),
     (lambda text: text.startswith("!"), "starts with !, a negation; name what you mean instead"),
     (lambda text: text.startswith("#"), "starts with #, a comment"),
-    (lambda text: ".." in text.split("/"), "climbs out of its folder with .."),
+    (lambda text: ".." in text.split("/"), "climbs out of its folder with '..'"),
     (lambda text: len(re.findall(r"\*+", text)) > WILDCARDS_MAX, f"has more than {WILDCARDS_MAX} wildcards"),
 )
 
 
-class BadPatterns(BadArgument):
-    """Paths that are no patterns of the project's files; all of them are listed."""
+class BadPaths(BadArgument):
+    """Paths that are no patterns of the project's files, with what else is wrong with the call."""
 
-    def __init__(self, problems: list[str]) -> None:
-        more = f"; and {len(problems) - _LISTED_MOST} more" if len(problems) > _LISTED_MOST else ""
-        super().__init__(f"{'; '.join(problems[:_LISTED_MOST])}{more}. Nothing was done.", fix=ACCEPTED)
+    def __init__(self, problems: Sequence[str], others: Sequence[str] = ()) -> None:
+        told = [*others, *problems]
+        more = f"; and {len(told) - _TOLD_MOST} more" if len(told) > _TOLD_MOST else ""
+        fix = ACCEPTED if problems else "Mend what is listed and call it again."
+        super().__init__(f"{'; '.join(told[:_TOLD_MOST])}{more}. Nothing was done.", fix=fix)
 
 
 def problem_of(text: str) -> str | None:
@@ -68,17 +70,13 @@ def a_pattern(value: str) -> str | None:
     return None if canonical(value) == value else f"is {shown(value)}; it is spelled {shown(canonical(value))}"
 
 
-def problems_of(texts: Collection[str], *, most: int) -> list[str]:
-    """All that is wrong with the paths of one call."""
+def checked(texts: Collection[str], *, most: int, others: Sequence[str] = ()) -> tuple[str, ...]:
+    """The patterns of a call in their one spelling, each once. Raises BadPaths, with all `others` that is wrong."""
+    problems = [f"{shown(text)} {what}" for text in texts if (what := problem_of(text))]
     if len(texts) > most:
-        return [f"{len(texts):,} paths were given; at most {most:,} are accepted, and a folder or a glob says many"]
-    return [f"{shown(text)} {what}" for text in texts if (what := problem_of(text))]
-
-
-def checked(texts: Collection[str], *, most: int) -> tuple[str, ...]:
-    """The patterns of a call in their one spelling, each once. Raises BadPatterns."""
-    if problems := problems_of(texts, most=most):
-        raise BadPatterns(problems)
+        problems = [f"{len(texts):,} paths were given; at most {most:,} are accepted, and a folder or a glob says many"]
+    if problems or others:
+        raise BadPaths(problems, others)
     return tuple(dict.fromkeys(canonical(text) for text in texts))
 
 
