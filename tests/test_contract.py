@@ -44,9 +44,17 @@ CALLS: dict[str, dict[str, Any]] = {
     "end_session": {"summary": "done", "handoff_notes": "go on"},
     "list_sessions": {},
     "get_session": {"id": "SESSION"},
+    "lock_files": {"files": ["src/"], "reason": "moving the handlers"},
+    "unlock_files": {},
+    "renew_locks": {"ttl_minutes": 600},
+    "break_lock": {"files": ["docs/"], "reason": "release day"},
+    "get_locks": {},
+    "check_paths": {"files": ["docs/a.md"]},
+    "update_work": {"title": "Move the handlers", "files_touched": ["docs/"], "signals": ["schema-ready"]},
+    "get_active_work": {},
 }
-# end_session lands one commit on main, and one that takes the live session off its own ref.
-REFS_MOVED = {"end_session": 2}
+# end_session lands one commit on main, one that lets go of locks, and one that takes the live session off its own ref.
+REFS_MOVED = {"end_session": 3}
 
 
 @pytest.fixture
@@ -55,6 +63,9 @@ def prepared(team: Team) -> dict[str, str]:
     old = team.call("record_learning", topic="Old news", content="Gone.", tags=["old"])
     team.call("change_status", id=old["id"], new_status="archived")
     session = team.call("start_session", task_description="network")
+    team.call("lock_files", files=["lib/"], reason="mine")
+    team.call("lock_files", files=["docs/"], reason="theirs", agent="bob")
+    team.call("update_work", title="Wait", files_touched=["docs/"], waiting_for_signal="schema-ready", agent="bob")
     return {"ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"]}
 
 
