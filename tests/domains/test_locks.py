@@ -395,7 +395,7 @@ def test_a_lock_whose_holder_is_at_work_is_not_broken_and_the_refusal_says_when_
     refused = team.refusal("break_lock", agent="cy", files=["src/"], reason="I need it")
     assert made.until is not None
     assert refused.message == (
-        f"ben, last heard of 10 minutes ago, holds src/ until {made.until.strftime('%Y-%m-%dT%H:%M:%SZ')} (moving). Nothing was broken."
+        f"ben, last heard of 10 minutes ago, holds src/ until {made.until.strftime('%Y-%m-%dT%H:%M:%SZ')} ('moving'). Nothing was broken."
     )
     assert refused.fix == (
         "Ask ben with send_message. Anybody may break a lock when its time is over or nothing was heard of its holder for 30 minutes, "
@@ -452,12 +452,21 @@ def test_the_holder_of_a_broken_lock_reads_who_broke_it_and_why_until_it_is_lock
     answer = team.call("break_lock", files=["src/"], reason="release day")
     assert answer["told"] == ["ben"]
     assert "release day" in git(team.memory.path, "log", "-1", "--format=%s", PLACE.ref)
-    told = "ann broke your lock less than a minute ago (release day)"
+    told = "ann broke your lock less than a minute ago ('release day')"
     assert team.refusal("renew_locks", agent="ben", files=["src/", "lib/"]).message == f"src/: {told}. Nothing was renewed."
     assert team.call("unlock_files", agent="ben", files=["src/"])["not_held"] == [{"file": "src/", "why": told}]
     assert briefed(team, "ben")[0] == "your lock on src/ was broken by ann less than a minute ago: release day"
     lock(team, "src/", agent="ben")
     assert not any("broken" in line for line in briefed(team, "ben"))
+
+
+def test_refusals_are_short_however_long_the_paths_are(team: Team):
+    long = [f"{n}{'x' * 380}/" for n in range(40)]
+    lock(team, *long, agent="ben")
+    for verb, more in (("renew_locks", {}), ("break_lock", {"reason": "r"})):
+        assert len(str(team.refusal(verb, files=[f"{each}a" for each in long], **more))) < 4000
+    assert len(str(team.refusal("break_lock", agent="cy", files=long, reason="r"))) < 4000
+    assert len(lock(team, *long, agent="cy")["fix"]) < 4000
 
 
 def test_breaking_again_changes_nothing_and_is_no_error(team: Team):

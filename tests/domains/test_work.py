@@ -86,7 +86,7 @@ def test_whoever_touches_the_same_files_is_warned_of_by_paths_not_by_words(team:
          "yours": ["src/**/*.py"]},
     ]  # fmt: skip
     assert told["warning"] == (
-        "ben works on src/api/ (Rewrite the api, less than a minute ago); cy works on src/web/ (Rewrite the api too, less than a minute ago). "
+        "ben works on src/api/ ('Rewrite the api', less than a minute ago); cy works on src/web/ ('Rewrite the api too', less than a minute ago). "
         "Talk to them before you go on."
     )
     free = work(team, "Free", "docs/")
@@ -102,7 +102,7 @@ def test_overlaps_are_with_what_others_did_in_the_last_day_what_goes_on_first(te
     work(team, "mine", "src/a.py")
     told = work(team, "mine as well", "src/a.py")
     assert [(each["title"], each["status"]) for each in told["overlaps"]] == [("going on", "in_progress"), ("done", "completed")]
-    assert "ben has just changed src/a.py (done, 1 hour ago)" in told["warning"]
+    assert "ben has just changed src/a.py ('done', 1 hour ago)" in told["warning"]
     assert work(team, "mine", status="completed")["overlaps"] == []
 
 
@@ -111,7 +111,7 @@ def test_locks_of_others_on_the_same_files_are_told(team: Team):
     team.call("lock_files", agent="ann", files=["lib/"], reason="mine")
     told = work(team, "t", "src/a.py", "lib/b.py")
     assert [(each["file"], each["held_by"], each["wanted"]) for each in told["locks"]] == [("src/", "ben", ["src/a.py"])]
-    assert told["warning"] == "ben holds src/ (moving). Talk to them before you go on."
+    assert told["warning"] == "ben holds src/ ('moving'). Talk to them before you go on."
 
 
 def test_work_in_another_project_is_another_matter(team: Team):
@@ -326,7 +326,7 @@ def test_the_briefing_tells_who_works_on_the_same_files(team: Team):
     work(team, "Mine", "src/api/")
     old_work(team, "ben", "Theirs", "src/", "docs/", hours=2)
     old_work(team, "cy", "Far away", "lib/", hours=2)
-    assert briefed(team, "overlaps") == ["ben: Theirs (in progress, 2 hours ago) touches src/, as does your Mine"]
+    assert briefed(team, "overlaps") == ["ben: Theirs (in progress, 2 hours ago) is about src/, and you src/api/"]
     work(team, "Mine", status="completed")
     assert briefed(team, "overlaps") == []
 

@@ -12,7 +12,7 @@ from gitmem.domains.locks.standing import HeldLock, Standing, described, few, la
 from gitmem.domains.presence import IDLE_AFTER
 from gitmem.domains.projects import Project, may_act_for_others, project_path
 from gitmem.errors import NotFound, Refused
-from gitmem.names import age_in_words, format_time, now
+from gitmem.names import age_in_words, format_time, now, shown
 from gitmem.verbs import verb
 
 _IDLE_MINUTES = int(IDLE_AFTER.total_seconds()) // 60
@@ -48,7 +48,7 @@ class StillInUse(Refused):
     def __init__(self, used: Sequence[tuple[Lock, Standing]], admins: Sequence[str], moment: datetime) -> None:
         told = [
             f"{lock.agent}, last heard of {age_in_words(stands.heard, clock=moment)} ago, holds {lock.pattern} "
-            f"until {format_time(lock.until)} ({lock.reason})"
+            f"until {format_time(lock.until)} ({shown(lock.reason, 120)})"
             for lock, stands in used if lock.until
         ]
         holders = few(sorted({lock.agent for lock, _ in used}))

@@ -25,7 +25,7 @@ from gitmem.domains.sessions import LiveSession, Session
 from gitmem.errors import NotFound, Refused
 from gitmem.memory.transaction import Transaction
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, check_name, format_time, now
+from gitmem.names import age_in_words, check_name, format_time, now, shown
 from gitmem.records.check import at_most, one_line
 from gitmem.verbs import verb
 
@@ -267,7 +267,7 @@ def _not_held(desk: Desk, view: View, pattern: str) -> NotHeld:
     of_pattern = Lock(agent=desk.agent, pattern=pattern, reason="-", fence=1)
     broken, ended = aside.record(broken_path(of_pattern)), aside.record(of_pattern.path)
     if isinstance(broken, BrokenLock) and broken.at:
-        return NotHeld(pattern, f"{broken.by} broke your lock {age_in_words(broken.at)} ago ({broken.reason})")
+        return NotHeld(pattern, f"{broken.by} broke your lock {age_in_words(broken.at)} ago ({shown(broken.reason, 120)})")
     if isinstance(ended, Lock) and ended.until:
         return NotHeld(pattern, f"the time of your lock was over {age_in_words(ended.until)} ago")
     near = [lock for lock in held_at(aside, moment) if overlap(lock.pattern, pattern)]

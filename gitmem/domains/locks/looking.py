@@ -1,6 +1,6 @@
 """Looking at locks: get_locks, check_paths, and what the briefing says of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -82,7 +82,7 @@ def locks(desk: Desk) -> list[str]:
     view, moment = desk.memory.view(place_of(desk.project)), now()
     held = sorted(view.records(Lock, HELD), key=lambda lock: lock.until or moment)
     mine = (lock for lock in held if lock.agent == desk.agent)
-    others = [lock for lock in held if lock.agent != desk.agent and lock.holds_at(moment)]
+    others = (lock for lock in held if lock.agent != desk.agent and lock.holds_at(moment))
     return [*_taken_away(desk, view, moment), *_mine(mine, moment), *_others(desk, others, moment)]
 
 
@@ -99,12 +99,14 @@ def _mine(mine: Iterable[Lock], moment: datetime) -> Iterator[str]:
             yield f"you hold {lock.pattern} {ends} {format_time(lock.until)}: {lock.reason}"
 
 
-def _others(desk: Desk, others: Sequence[Lock], moment: datetime) -> Iterator[str]:
-    where, seen = _where_i_work(desk, moment), last_signs(desk.memory, others)
-    for lock in others:
-        if lock.until and (not where or any(overlap(lock.pattern, each) for each in where)):
-            stale = ", stale" if standing(lock, seen[lock.agent], moment).stale else ""
-            yield f"{lock.agent} holds {lock.pattern} ({lock.mode}{stale}) until {format_time(lock.until)}: {lock.reason}"
+def _others(desk: Desk, others: Iterable[Lock], moment: datetime) -> Iterator[str]:
+    where = _where_i_work(desk, moment)
+    concerning = [lock for lock in others if not where or any(overlap(lock.pattern, each) for each in where)]
+    seen = last_signs(desk.memory, concerning)
+    for lock in concerning:
+        stale = ", stale" if standing(lock, seen[lock.agent], moment).stale else ""
+        until = f" until {format_time(lock.until)}" if lock.until else ""
+        yield f"{lock.agent} holds {lock.pattern} ({lock.mode}{stale}){until}: {lock.reason}"
 
 
 def _where_i_work(desk: Desk, moment: datetime) -> set[str]:

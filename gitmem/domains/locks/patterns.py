@@ -135,9 +135,21 @@ _Path = tuple[_Name | None, ...]
 _INSIDE: _Path = (_Name((_ANY, None), is_file=False), None)
 
 
-@lru_cache(maxsize=50_000)
 def overlap(one: str, other: str) -> bool:
     """Whether there could be a file that two patterns, in their one spelling, both mean."""
+    if (a := _literal(one)) and (b := _literal(other)):
+        return a.startswith(b) or b.startswith(a)
+    return _globs_overlap(one, other)
+
+
+@lru_cache(maxsize=50_000)
+def _literal(pattern: str) -> str:
+    """The path of a pattern, ending in a slash, or "" if it is a glob."""
+    return "" if _GLOB.search(pattern) else f"{pattern.removeprefix('./').rstrip('/')}/"
+
+
+@lru_cache(maxsize=50_000)
+def _globs_overlap(one: str, other: str) -> bool:
     return any(_meet(a, b, _names_meet, goes_on=_is_file) for a in _readings(one) for b in _readings(other))
 
 

@@ -10,6 +10,7 @@ from gitmem.memory.memory import Memory
 from gitmem.names import age_in_words
 
 TOLD_MOST = 5
+TOLD_WIDTH = 240
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -83,10 +84,11 @@ def _described(lock: Lock, stands: Standing, wanted: tuple[str, ...] | None) -> 
     )
 
 
-def few(names: Sequence[str], separator: str = ", ") -> str:
-    """The first few of some names, and how many more there are."""
-    more = f" and {len(names) - TOLD_MOST} more" if len(names) > TOLD_MOST else ""
-    return separator.join(names[:TOLD_MOST]) + more
+def few(texts: Sequence[str], separator: str = ", ") -> str:
+    """The first few of some texts, none of them long, and how many more there are."""
+    told = [text if len(text) <= TOLD_WIDTH else f"{text[: TOLD_WIDTH - 1]}…" for text in texts[:TOLD_MOST]]
+    more = f" and {len(texts) - TOLD_MOST} more" if len(texts) > TOLD_MOST else ""
+    return separator.join(told) + more
 
 
 def in_the_way(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gitmem.desk import Desk
+from gitmem.domains.locks.standing import few
 from gitmem.domains.sessions import place_of
 from gitmem.domains.work.record import OPEN, WINDOW, Signal, Work, WorkStatus, is_over, overlapping, signal_path, works
 from gitmem.domains.work.signals import HeardSignal, heard_signal
@@ -101,12 +102,12 @@ def overlaps(desk: Desk) -> list[str]:
     """Who works on the same files as you."""
     view, moment = desk.memory.view(place_of(desk.project)), now()
     everything = list(works(view))
-    lines = []
-    for mine in (work for work in everything if work.agent == desk.agent and work.goes_on_at(moment)):
-        for other in overlapping(everything, desk.agent, mine.files_touched, moment):
-            stands = f"{other.status.replace('_', ' ')}, {other.age} ago"
-            lines.append(f"{other.agent}: {other.title} ({stands}) touches {', '.join(other.files)}, as does your {mine.title}")
-    return lines
+    mine = (work for work in everything if work.agent == desk.agent and work.goes_on_at(moment))
+    files = dict.fromkeys(path for work in mine for path in work.files_touched)
+    return [
+        f"{each.agent}: {each.title} ({each.status.replace('_', ' ')}, {each.age} ago) is about {few(each.files)}, and you {few(each.yours)}"
+        for each in overlapping(everything, desk.agent, files, moment)
+    ]
 
 
 @section(order=76, share=0.08, more="get_active_work tells who is blocked on what")

@@ -13,7 +13,7 @@ from gitmem.domains.work.record import FILES_MAX, OPEN, OverlappingWork, Signal,
 from gitmem.domains.work.signals import HeardSignal, Unblocked, heard_by, heard_signal, raised_by, set_going, tell, waiting_for
 from gitmem.errors import Refused
 from gitmem.memory.transaction import Transaction
-from gitmem.names import now
+from gitmem.names import now, shown
 from gitmem.records.kind import Record, kind_of
 from gitmem.verbs import verb
 
@@ -157,8 +157,8 @@ def _answer(
 
 
 def _warning(overlaps: Sequence[OverlappingWork], locks: Sequence[HeldLock]) -> str | None:
-    told = [f"{each.held_by} holds {each.file} ({each.reason})" for each in locks]
-    told += [f"{each.agent} {_does(each)} {few(each.files)} ({each.title}, {each.age} ago)" for each in overlaps]
+    told = [f"{each.held_by} holds {each.file} ({shown(each.reason)})" for each in locks]
+    told += [f"{each.agent} {_does(each)} {few(each.files)} ({shown(each.title)}, {each.age} ago)" for each in overlaps]
     return f"{few(told, '; ')}. Talk to them before you go on." if told else None
 
 
