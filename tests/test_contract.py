@@ -44,7 +44,15 @@ CALLS: dict[str, dict[str, Any]] = {
     "end_session": {"summary": "done", "handoff_notes": "go on"},
     "list_sessions": {},
     "get_session": {"id": "SESSION"},
+    "send_message": {"to_instance": "*", "message": "CI is red."},
+    "get_messages": {},
+    "wait_for_messages": {"timeout_seconds": 0},
+    "acknowledge_message": {"id": "MESSAGE"},
+    "update_message_status": {"id": "MESSAGE", "status": "completed"},
+    "claim_message": {"id": "MESSAGE"},
 }
+# Where marks are: overwritten blobs, never commits.
+MARKS = ("refs/gitmem/presence/", "refs/gitmem/inbox/", "refs/gitmem/usage/")
 # end_session lands one commit on main, and one that takes the live session off its own ref.
 REFS_MOVED = {"end_session": 2}
 
@@ -54,8 +62,9 @@ def prepared(team: Team) -> dict[str, str]:
     record = team.call("record_learning", topic="Retries back off", content="With jitter.", tags=["network"])
     old = team.call("record_learning", topic="Old news", content="Gone.", tags=["old"])
     team.call("change_status", id=old["id"], new_status="archived")
+    message = team.call("send_message", agent="bob", to_instance="ann", message="Look at the retries.")
     session = team.call("start_session", task_description="network")
-    return {"ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"]}
+    return {"ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"], "MESSAGE": message["id"]}
 
 
 def arguments_of(verb: Verb, prepared: dict[str, str]) -> dict[str, Any]:
@@ -101,6 +110,10 @@ def test_a_read_moves_no_ref_and_a_write_makes_one_commit_with_its_name(verb: Ve
     answer = team.call(verb.name, **arguments_of(verb, prepared))
     after = team.memory.repository.refs.list("refs/")
     moved = [name for name in after if after[name] != before.get(name)]
+    if verb.marks:
+        assert all(name.startswith(MARKS) for name in moved)
+        assert all(git(team.memory.path, "cat-file", "-t", name).strip() == "blob" for name in moved)
+        return
     if not verb.writes:
         assert moved == []
         return

@@ -2,6 +2,10 @@
 
 from gitmem.domains import briefing, kinds, projects, sessions
 from gitmem.domains.knowledge import changing, past, reading, recording
-from gitmem.domains.messages import sending
+from gitmem.domains.messages import answering, sending, waiting
+from gitmem.domains.messages import reading as message_reading
 
-__all__ = ["briefing", "changing", "kinds", "past", "projects", "reading", "recording", "sending", "sessions"]
+__all__ = [
+    "answering", "briefing", "changing", "kinds", "message_reading", "past", "projects", "reading", "recording", "sending",
+    "sessions", "waiting",
+]
