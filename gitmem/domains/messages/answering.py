@@ -121,7 +121,7 @@ def _own(desk: Desk, message_id: str) -> tuple[Message, Status]:
 
 
 def _shown(desk: Desk, message: Message) -> Status:
-    return "delivered" if message.slot in inbox_of(desk.memory, desk.project, desk.agent).shown else "pending"
+    return "delivered" if inbox_of(desk.memory, desk.project, desk.agent).is_shown(message.slot) else "pending"
 
 
 def _mark_delivered(desk: Desk, message: Message) -> MessageState:

@@ -1,6 +1,6 @@
 """Messages as their readers get them: a page of an inbox, with or without marking it as delivered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,26 +70,28 @@ class Page:
     more: str | None = None
 
 
-def page_of(inbox: Inbox, slots: Sequence[Slot], limit: int, *, again: bool) -> Page:
-    """The first messages of `slots` that fit into an answer; what its reader is through with is passed over.
+def page_of(inbox: Inbox, slots: Iterable[Slot], total: int, limit: int, *, again: bool) -> Page:
+    """The first of `total` messages that fit into an answer; what its reader is through with is passed over.
 
     Unless `again`, what its reader has acknowledged is passed over, too: it is no longer new to them.
     """
     listed: list[Received] = []
     seen: list[Slot] = []
-    room = PAGE_MAX_CHARACTERS
+    room, passed = PAGE_MAX_CHARACTERS, 0
     for slot in slots:
         message, status = inbox.view.record(slot.message), status_of(inbox, slot)
         if not isinstance(message, Message):
             continue  # it came in past the gate: it hides nothing else, and does not count as shown
-        if status not in FINISHED and (again or status != "received"):
+        if status in FINISHED or (status == "received" and not again):
+            passed += 1
+        else:
             room -= len(message.message)
             if len(listed) == limit or (room < 0 and listed):
                 break
             listed.append(received(message, status))
         seen.append(slot)
-    more = listed[-1].id if again and listed and len(seen) < len(slots) else None
-    return Page(inbox, tuple(listed), tuple(seen), len(slots) - len(seen) + len(listed), more)
+    more = listed[-1].id if again and listed and len(listed) + passed < total else None
+    return Page(inbox, tuple(listed), tuple(seen), total - passed, more)
 
 
 def delivered(desk: Desk, wanted: Callable[[Inbox], Page]) -> Messages:
@@ -114,7 +116,7 @@ def status_of(inbox: Inbox, slot: Slot) -> Status:
     receipt = receipt_of(inbox.view, slot.message, inbox.agent)
     if receipt is not None:
         return receipt.status
-    return "delivered" if slot in inbox.shown else "pending"
+    return "delivered" if inbox.is_shown(slot) else "pending"
 
 
 def receipt_of(view: View, message: str, agent: str) -> Receipt | None:
@@ -139,7 +141,7 @@ def received(message: Message, status: Status | None, recipients: tuple[Recipien
 def unread_of(memory: Memory, project: str, agent: str, limit: int) -> Messages:
     """What is new to an agent. Nothing is marked: it stays new."""
     inbox = inbox_of(memory, project, agent)
-    page = page_of(inbox, inbox.unread, limit, again=False)
+    page = page_of(inbox, inbox.unread(), inbox.flags.count(0), limit, again=False)
     return Messages(page.listed, len(page.listed), page.total)
 
 

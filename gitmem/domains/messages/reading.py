@@ -1,12 +1,11 @@
 """Reading messages: the verb, and what the briefing says of what is new."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.listing import Messages, Page, Received, delivered, page_of, unread
 from gitmem.domains.messages.mailbox import find_message
-from gitmem.domains.messages.record import EVERYBODY, Category, Slot, place_of
+from gitmem.domains.messages.record import EVERYBODY, Category, place_of
 from gitmem.domains.messages.shown import Inbox
 from gitmem.domains.messages.threads import thread_of
 from gitmem.verbs import checked_limit, section, verb
@@ -38,9 +37,12 @@ def get_messages(
     after = find_message(present, cursor, agent=desk.agent).slot if cursor else None
 
     def wanted(inbox: Inbox) -> Page:
-        slots: Sequence[Slot] = inbox.waiting if include_delivered else inbox.unread
-        chosen = [slot for slot in slots if slot.category == category] if category else slots
-        return page_of(inbox, chosen[bisect_right(chosen, after) if after else 0 :], most, again=include_delivered)
+        if not include_delivered:
+            total = sum(1 for _ in inbox.unread(category)) if category else inbox.flags.count(0)
+            return page_of(inbox, inbox.unread(category), total, most, again=False)
+        slots = [slot for slot in inbox.listing.slots if category in (None, slot.category)]
+        slots = slots[bisect_right(slots, after) if after else 0 :]
+        return page_of(inbox, slots, len(slots), most, again=True)
 
     return delivered(desk, wanted)
 

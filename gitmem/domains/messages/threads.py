@@ -19,7 +19,7 @@ def thread_of(desk: Desk, thread: str, category: Category | None, limit: int) ->
     def wanted(inbox: Inbox) -> Page:
         every = _messages_of(desk, inbox.view, thread)
         found[:] = [each for each in every if category in (None, each.category)]
-        slots = tuple({message.slot for message in found[:limit]} & {*inbox.waiting})
+        slots = tuple(message.slot for message in found[:limit] if inbox.listing.position(message.slot) is not None)
         told = tuple(_told(desk, inbox, message) for message in found[:limit])
         return Page(inbox, told, slots, len(found))
 
