@@ -23,7 +23,7 @@ from gitmem.memory.memory import Memory
 from gitmem.names import instant
 
 PROJECT = "bench"
-PRIORITIES: tuple[Priority, ...] = ("urgent", "low", *(["normal"] * 8))
+PRIORITIES: tuple[Priority, ...] = ("urgent", "low") + ("normal",) * 8
 
 
 class Filled:

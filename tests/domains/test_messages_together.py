@@ -240,7 +240,7 @@ def test_positions_beyond_the_inbox_are_none(runs: list[tuple[int, int]], count:
 def test_scattered_positions_never_grow_over_what_a_mark_may_hold(gap: int, count: int):
     flags = bytearray(([1] + [0] * gap) * count)
     written = runs_of(flags)
-    assert flags_of(written, len(flags)) == flags[: 4000 * (gap + 1)] + bytes((count - 4000) * (gap + 1))
+    assert flags_of(written, len(flags)) == flags[: 2000 * (gap + 1)] + bytes((count - 2000) * (gap + 1))
     assert len(written) < 20_000
 
 

@@ -133,7 +133,7 @@ def received(message: Message, status: Status | None, recipients: tuple[Recipien
         sent=message.sent, age=age_in_words(message.sent) if message.sent else "", message=message.message,
         thread=message.thread or None, reply_to=message.reply_to or None, depth=message.depth or None,
         from_project=message.from_project or None,
-        require_human=message.require_human or None, flags=message.flags or None, claimed_by=message.claimed_by or None,
+        require_human=message.needs_person or None, flags=message.flags or None, claimed_by=message.claimed_by or None,
         recipients=recipients,
     )
 

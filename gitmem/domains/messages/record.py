@@ -146,8 +146,11 @@ class Message(Record):
     thread: str = field("the id of the first message of its thread, if that is another", default="", check=an_id_or_nothing)
     reply_to: str = field("the id of the message that it answers", default="", check=an_id_or_nothing)
     depth: int = field("how many replies by agents led to it", default=0, check=between(0, DEPTH_MAX))
-    require_human: bool = field("nobody may act on it without a person", default=False)
-    flags: tuple[str, ...] = field("the destructive acts that it asks for", default=(), check=(at_most(20), each(at_most(60))))
+    require_human: bool = field("whether its sender wants a person to decide", default=False)
+    flags: tuple[str, ...] = field(
+        "the destructive acts that it asks for, on which a person should decide",
+        default=(), check=(at_most(20), each(at_most(60))),
+    )
     session: str = field("the session in which it was sent", default="", check=at_most(200))
     claimed_by: str = field("the recipient who takes care of it", default="", check=a_name_or_nothing)
     claimed: datetime | None = field("when they claimed it", default=None)
@@ -162,6 +165,11 @@ class Message(Record):
     def thread_id(self) -> str:
         """The id of the first message of its thread."""
         return self.thread or self.id
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether nobody should act on it without a person."""
+        return self.require_human or bool(self.flags)
 
     @property
     def slot(self) -> Slot:

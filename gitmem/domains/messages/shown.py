@@ -23,7 +23,8 @@ from gitmem.records.kind import field, kind
 
 # Who has no mark yet was not there: what everybody was told longer ago than this is no news to them.
 NEWS = timedelta(days=30)
-_RUNS_MAX = 4000  # a mark is a small file; what is left out is shown again
+ACTED_MAX = 200
+_RUNS_MAX = 2000  # a mark is a small file; what is left out is shown again
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _RUNS = re.compile(r"(\d{1,9} [1-9]\d{0,8}( |$))*")
 
@@ -70,7 +71,7 @@ class Shown(Mark):
     commit: str = field("the commit of the messages that the positions count by", default="", check=a_commit)
     positions: str = field("skip and take in turn: `0 17 2 1`, in the order of the inbox", default="", check=some_runs)
     acted: tuple[str, ...] = field(
-        "`<time> <id>` of messages acted on without a person", default=(), check=(at_most(200), each(one_line))
+        "`<time> <id>` of messages acted on without a person", default=(), check=(at_most(ACTED_MAX), each(one_line))
     )
 
 
