@@ -13,6 +13,7 @@ QUICK = {
     "startup": ["--rounds", "3"],
     "size": ["--writes", "500"],
     "sessions": ["--small", "200", "--large", "2000", "--rounds", "5"],
+    "mailbox": ["--large", "2000", "--rounds", "10"],
     "search_speed": ["--records", "2000"],
     "search_quality": ["--functions", "200"],
 }

@@ -44,9 +44,14 @@ def _suggestion(name: str) -> str:
     return f", for example {slug!r}" if slug != "untitled" and not name_problem(slug) else ""
 
 
+def instant() -> datetime:
+    """The time, in UTC and microseconds, for what has an order within a second."""
+    return datetime.now(UTC)
+
+
 def now() -> datetime:
     """The time, in UTC and whole seconds, as records and commits keep it."""
-    return datetime.now(UTC).replace(microsecond=0)
+    return instant().replace(microsecond=0)
 
 
 def format_time(moment: datetime) -> str:

@@ -1,0 +1,93 @@
+"""Composing and posting messages: what `send_message` and verbs that tell somebody something have in common."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Iterable
+
+from gitmem.desk import Desk
+from gitmem.domains.messages.danger import destructive_acts
+from gitmem.domains.messages.record import EVERYBODY, SUBJECT_MAX, Category, Message, Priority, place_of
+from gitmem.errors import BadArgument
+from gitmem.memory.gate import BODY_MAX_BYTES
+from gitmem.memory.transaction import Transaction
+from gitmem.names import check_name, instant, name_problem, slugify
+from gitmem.records.check import at_most, bytes_at_most, not_blank, one_line, plain_text
+
+SAME_DIGITS = 4  # of an id's digits; the first two are the shard
+_CONTROL = re.compile(r"[^\S\n\t ]|[\x00-\x08\x0e-\x1f\x7f]")
+
+
+def notify(
+    desk: Desk, *, to: str | Iterable[str], subject: str, text: str, project: str = "",
+    category: Category = "info", priority: Priority = "normal",
+) -> None:
+    """Send a message from inside another verb, about what the caller has just done.
+
+    The sender is the caller, who did it and can be answered; the commit's trailer names the verb. It is a transaction
+    of its own that lands by itself, so it comes after those whose effect it tells of. Who did it is not told, and
+    neither is who can have no inbox. Nothing is checked for having been sent before: the verb says when it is news.
+    """
+    named = [to] if isinstance(to, str) else list(dict.fromkeys(to))
+    told = [each for each in named if each != desk.agent and (each == EVERYBODY or not name_problem(each))]
+    if not told or name_problem(desk.agent):
+        return
+    where, about = project or desk.project, " ".join(_CONTROL.sub(" ", subject).split())[:SUBJECT_MAX]
+    said = _CONTROL.sub(" ", text)[: BODY_MAX_BYTES // 4]
+    made = [composed(desk, where, each, about, said if said.strip() else about, priority, category) for each in told]
+    post_apart(desk, where, f"message: {desk.agent} to {', '.join(told)}: {about}", lambda: made)
+
+
+def post_apart(desk: Desk, project: str, subject: str, made: Callable[[], list[Message]]) -> None:
+    """Land messages in a transaction of their own; the verb goes on answering with the commit of what it is about."""
+    commit = desk.commit
+
+    def land() -> None:
+        with desk.transaction(subject, place_of(project)) as change:
+            for each in made():
+                post(change, each)
+
+    desk.until_landed(land, "the message")
+    desk.commit = commit or desk.commit
+
+
+def post(change: Transaction, message: Message) -> Message:
+    """Put a message where it is found: itself, and its name in the inbox and in the thread."""
+    change.put_file(message.notice, b"")
+    if message.turn:
+        change.put_file(message.turn, b"")
+    return change.put(message)
+
+
+def composed(
+    desk: Desk, project: str, to: str, subject: str, text: str, priority: Priority, category: Category
+) -> Message:
+    """A message of the caller's, sent now; without a subject, the first line is it. Raises BadArgument."""
+    moment, text = instant(), text.replace("\r\n", "\n").strip("\n")
+    subject = subject.strip() or _first_line(text)
+    _check(subject, text)
+    digest = hashlib.sha256(f"{desk.agent}\n{to}\n{subject}\n{text}".encode()).hexdigest()
+    return Message(
+        scope=f"projects/{project}",
+        # The same text has the same first digits: whoever sends it twice is seen by the names in one folder.
+        id=f"{slugify(subject)}-{digest[:SAME_DIGITS]}{secrets.token_hex(3)}",
+        from_agent=check_name(desk.agent, "agent"), to=to, subject=subject, message=text,
+        from_project=desk.project if desk.project != project else "",
+        priority=priority, category=category, flags=destructive_acts(f"{subject}\n{text}"),
+        sent=moment.replace(microsecond=0), microsecond=moment.microsecond, session=desk.caller.session,
+    )
+
+
+def _first_line(text: str) -> str:
+    words = " ".join(next((line for line in text.splitlines() if line.strip()), "").split())
+    return words if len(words) <= 80 else f"{words[:79]}…"
+
+
+def _check(subject: str, text: str) -> None:
+    problems = [f"message {what}" for test in (not_blank, bytes_at_most(BODY_MAX_BYTES), plain_text) if (what := test(text))]
+    problems += [f"subject {what}" for test in (one_line, at_most(SUBJECT_MAX)) if subject and (what := test(subject))]
+    if problems:
+        raise BadArgument(
+            f"The message was not sent: {'; '.join(problems)}.",
+            fix="Keep what is long in a record with store, and send its id.",
+        )
