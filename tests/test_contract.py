@@ -70,7 +70,8 @@ CALLS: dict[str, dict[str, Any]] = {
 # Where marks are: overwritten blobs, never commits.
 MARKS = ("refs/gitmem/presence/", "refs/gitmem/inbox/", "refs/gitmem/usage/")
 # end_session lands one commit on main, one that lets go of locks, and one that takes the live session off its own ref.
-REFS_MOVED = {"end_session": 3}
+# What is done to others, or what they wait for, is followed by a message to them.
+REFS_MOVED = {"end_session": 3, "break_lock": 2, "update_work": 2}
 
 
 @pytest.fixture

@@ -218,6 +218,32 @@ def test_a_raised_signal_sets_going_whoever_waits_for_it(team: Team):
     assert not any("was raised" in line for line in briefed(team, "signals", "ben"))
 
 
+def inbox(team: Team, agent: str) -> list[tuple[str, str, str]]:
+    return [(each["from_agent"], each["subject"], each["message"]) for each in team.call("get_messages", agent=agent)["messages"]]
+
+
+def test_whoever_waits_gets_a_message_and_whoever_raises_it_does_not(team: Team):
+    for agent in ("ann", "ben", "cy"):
+        work(team, "t", agent=agent, status="blocked", waiting_for_signal="x" if agent != "cy" else "y")
+    work(team, "u", signals=["x"], signal_details="v2 is out")
+    assert inbox(team, "ben") == [("ann", "x is raised", "ann raised x, which you waited for, so your work can go on.\n\nv2 is out")]
+    assert inbox(team, "ann") == inbox(team, "cy") == []
+    assert [each.status for each in work_of(team, "ann") if each.title == "t"] == ["in_progress"]
+
+
+def test_a_message_about_a_signal_that_a_crash_swallowed_is_sent_by_raising_it_again(team: Team):
+    work(team, "t", agent="ben", status="blocked", waiting_for_signal="x")
+    work(team, "u", signals=["x"])
+    git(team.memory.path, "update-ref", "-d", "refs/gitmem/messages/web")  # the process ended between the two refs
+    assert inbox(team, "ben") == []
+    assert "x was raised by ann" in briefed(team, "signals", "ben")[0]
+    work(team, "u", signals=["x"])
+    assert [subject for _, subject, _ in inbox(team, "ben")] == ["x is raised"]
+    work(team, "t", agent="ben")
+    work(team, "u", signals=["x"])  # ben has said something since, and needs no reminder
+    assert team.call("get_messages", agent="ben")["messages"] == []
+
+
 def test_a_signal_is_one_commit_with_all_that_it_sets_going(team: Team):
     work(team, "a", agent="ben", status="blocked", waiting_for_signal="x")
     before = team.memory.head(PLACE)
@@ -326,7 +352,7 @@ def test_the_briefing_tells_who_works_on_the_same_files(team: Team):
     work(team, "Mine", "src/api/")
     old_work(team, "ben", "Theirs", "src/", "docs/", hours=2)
     old_work(team, "cy", "Far away", "lib/", hours=2)
-    assert briefed(team, "overlaps") == ["ben: Theirs (in progress, 2 hours ago) is about src/, and you src/api/"]
+    assert briefed(team, "overlaps") == ["ben: Theirs (in progress, 2 hours ago) is about src/, and yours about src/api/"]
     work(team, "Mine", status="completed")
     assert briefed(team, "overlaps") == []
 

@@ -9,6 +9,7 @@ from gitmem.domains.locks.holding import FILES_MAX, reason_problems
 from gitmem.domains.locks.patterns import checked, overlap
 from gitmem.domains.locks.record import HELD, BrokenLock, Lock, place_of
 from gitmem.domains.locks.standing import HeldLock, Standing, described, few, last_signs, standing
+from gitmem.domains.messages.posting import notify
 from gitmem.domains.presence import IDLE_AFTER
 from gitmem.domains.projects import Project, may_act_for_others, project_path
 from gitmem.errors import NotFound, Refused
@@ -87,11 +88,8 @@ def break_lock(desk: Desk, files: tuple[str, ...], reason: str) -> BreakAnswer:
         for lock, notice in zip(found, made, strict=True):
             change.delete(lock.path)
             change.put(notice)
-    # A crash here leaves a notice that the holder's briefing shows, and breaking the lock again tells them.
-    told = sorted({notice.agent for notice in (*made, *before)})
-    for agent in told:
-        _tell_holder(desk, agent, [notice for notice in (*made, *before) if notice.agent == agent])
-    return BreakAnswer(True, answer, tuple(told))
+    # A crash here leaves notices that the holders' briefings show, and breaking the locks again tells them.
+    return BreakAnswer(True, answer, _tell_holders(desk, [*made, *before]))
 
 
 def _check_unused(desk: Desk, found: Sequence[Lock], moment: datetime) -> None:
@@ -103,5 +101,13 @@ def _check_unused(desk: Desk, found: Sequence[Lock], moment: datetime) -> None:
         raise StillInUse(used, [each.name for each in members if each.tier == "admin"], moment)
 
 
-def _tell_holder(desk: Desk, agent: str, broken: Sequence[BrokenLock]) -> None:
-    """Send the holder a message."""
+def _tell_holders(desk: Desk, broken: Sequence[BrokenLock]) -> tuple[str, ...]:
+    """Send the holders a message; who they are."""
+    named = few(sorted({notice.pattern for notice in broken}))
+    text = (
+        f"{desk.agent} broke your lock on {named}, for this reason: {broken[0].reason}\n\n"
+        "Talk to them about what you have not finished there. lock_files takes what you still need, as soon as it is free."
+    )
+    holders = tuple(sorted({notice.agent for notice in broken}))
+    notify(desk, to=holders, subject=f"Your lock on {named} was broken", text=text, priority="urgent")
+    return holders

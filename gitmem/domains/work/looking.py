@@ -105,7 +105,8 @@ def overlaps(desk: Desk) -> list[str]:
     mine = (work for work in everything if work.agent == desk.agent and work.goes_on_at(moment))
     files = dict.fromkeys(path for work in mine for path in work.files_touched)
     return [
-        f"{each.agent}: {each.title} ({each.status.replace('_', ' ')}, {each.age} ago) is about {few(each.files)}, and you {few(each.yours)}"
+        f"{each.agent}: {each.title} ({each.status.replace('_', ' ')}, {each.age} ago) is about {few(each.files)}, "
+        f"and yours about {few(each.yours)}"
         for each in overlapping(everything, desk.agent, files, moment)
     ]
 

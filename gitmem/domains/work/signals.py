@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gitmem.desk import Desk
+from gitmem.domains.messages.posting import notify
 from gitmem.domains.sessions import place_of
 from gitmem.domains.work.record import Signal, Work, is_over, signal_path, works
 from gitmem.memory.view import View
@@ -69,8 +70,6 @@ def tell(desk: Desk, raised: Sequence[Signal]) -> None:
     """Send a message to everybody whose work one of these signals has set going, and who has not said anything since."""
     view = desk.memory.view(place_of(desk.project))
     for signal in raised:
-        _tell(desk, signal, sorted({work.agent for work in works(view) if work.heard == signal.name} - {desk.agent}))
-
-
-def _tell(desk: Desk, signal: Signal, agents: Sequence[str]) -> None:
-    """Send them a message."""
+        agents = sorted({work.agent for work in works(view) if work.heard == signal.name})
+        text = f"{signal.raised_by} raised {signal.name}, which you waited for, so your work can go on.\n\n{signal.details}"
+        notify(desk, to=agents, subject=f"{signal.name} is raised", text=text)
