@@ -14,6 +14,7 @@ QUICK = {
     "size": ["--writes", "500"],
     "sessions": ["--small", "200", "--large", "2000", "--rounds", "5"],
     "team": ["--agents", "4", "--rounds", "3", "--records", "500", "--starts", "10"],
+    "mailbox": ["--large", "2000", "--rounds", "10"],
     "search_speed": ["--records", "2000"],
     "search_quality": ["--functions", "200"],
 }

@@ -51,11 +51,34 @@ CALLS: dict[str, dict[str, Any]] = {
     "transfer_spec": {"name": "orders-api", "to": "bob"},
     "validate_against_spec": {"name": "orders-api", "document": {"number": "one"}},
     "guidelines": {"action": "set", "name": "small-commits", "rule": "One thing a commit."},
+    "lock_files": {"files": ["src/"], "reason": "moving the handlers"},
+    "unlock_files": {},
+    "renew_locks": {"ttl_minutes": 600},
+    "break_lock": {"files": ["docs/"], "reason": "release day"},
+    "get_locks": {},
+    "check_paths": {"files": ["docs/a.md"]},
+    "update_work": {"title": "Move the handlers", "files_touched": ["docs/"], "signals": ["schema-ready"]},
+    "get_active_work": {},
+    "send_message": {"to_instance": "*", "message": "CI is red."},
+    "get_messages": {},
+    "wait_for_messages": {"timeout_seconds": 0},
+    "acknowledge_message": {"id": "MESSAGE"},
+    "update_message_status": {"id": "MESSAGE", "status": "completed"},
+    "claim_message": {"id": "MESSAGE"},
+    "heartbeat": {"status": "busy", "current_task": "retries"},
+    "get_agent_status": {"agent": "ann"},
+    "list_agents": {},
+    "set_autopilot": {"agent": "ann", "enabled": True},
+    "pause_autopilot": {"reason": "odd answers"},
+    "autopilot_status": {},
+    "autopilot_check_budget": {"id": "MESSAGE"},
+    "autopilot_digest": {},
 }
-# Refs that are overwritten in place: no commits.
+# Where marks are: overwritten blobs, never commits.
 MARKS = ("refs/gitmem/presence/", "refs/gitmem/inbox/", "refs/gitmem/usage/")
-# end_session lands one commit on main, and one that takes the live session off its own ref; a version of a spec gets a tag.
-REFS_MOVED = {"end_session": 2, "define_spec": 2}
+# end_session lands one commit on main, one that lets go of locks, and one that takes the live session off its own ref.
+# What is done to others, or what they wait for, is followed by a message to them; a version of a spec gets a tag.
+REFS_MOVED = {"end_session": 3, "break_lock": 2, "update_work": 2, "define_spec": 2}
 
 
 @pytest.fixture
@@ -66,12 +89,23 @@ def prepared(team: Team) -> dict[str, str]:
     schema = {"properties": {"number": {"type": "integer"}}}
     team.call("define_spec", name="orders-api", content="Orders.", spec_type="api", json_schema=schema)
     team.call("project", action="add_agent", name="web", member="bob")
+    message = team.call("send_message", agent="bob", to_instance="ann", message="Look at the retries.")
+    team.call("set_autopilot", agent="ann", arguments={"agent": "ann", "depth_cap": 2})
     session = team.call("start_session", task_description="network")
-    return {"ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"]}
+    team.call("lock_files", files=["lib/"], reason="mine")
+    team.call("lock_files", files=["docs/"], reason="theirs", agent="bob")
+    team.call("update_work", title="Wait", files_touched=["docs/"], waiting_for_signal="schema-ready", agent="bob")
+    return {"ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"], "MESSAGE": message["id"]}
 
 
 def arguments_of(verb: Verb, prepared: dict[str, str]) -> dict[str, Any]:
     return {name: prepared.get(value, value) if isinstance(value, str) else value for name, value in CALLS[verb.name].items()}
+
+
+def answer_of(team: Team, verb: Verb, prepared: dict[str, str]) -> dict[str, Any]:
+    given = arguments_of(verb, prepared)
+    answer: dict[str, Any] = team.call(verb.name, project=given.pop("project", "web"), arguments=given)
+    return answer
 
 
 @pytest.mark.parametrize("verb", ALL_VERBS)
@@ -110,13 +144,15 @@ def test_an_unknown_argument_is_refused(verb: Verb):
 @pytest.mark.parametrize("verb", ALL_VERBS)
 def test_a_read_moves_no_ref_and_a_write_makes_one_commit_with_its_name(verb: Verb, team: Team, prepared: dict[str, str]):
     before = team.memory.repository.refs.list("refs/")
-    answer = team.call(verb.name, **arguments_of(verb, prepared))
+    answer = answer_of(team, verb, prepared)
     after = team.memory.repository.refs.list("refs/")
-    changed = [name for name in after if after[name] != before.get(name)]
-    moved = [name for name in changed if not name.startswith(MARKS)]
+    moved = [name for name in after if after[name] != before.get(name)]
+    marked = [name for name in moved if name.startswith(MARKS)]
+    assert all(git(team.memory.path, "cat-file", "-t", name).strip() == "blob" for name in marked)
+    moved = [name for name in moved if name not in marked]
     if not verb.writes:
+        assert verb.marks or not marked
         assert moved == []
-        assert verb.marks or changed == []
         return
     assert len(moved) == REFS_MOVED.get(verb.name, 1)
     for name in moved:
@@ -133,7 +169,7 @@ def test_a_read_moves_no_ref_and_a_write_makes_one_commit_with_its_name(verb: Ve
 @pytest.mark.parametrize("verb", ALL_VERBS)
 def test_an_answer_fits_the_schema_that_was_promised(verb: Verb, team: Team, prepared: dict[str, str]):
 
-    answer = team.call(verb.name, **arguments_of(verb, prepared))
+    answer = answer_of(team, verb, prepared)
     jsonschema.validate(answer, schema_of(verb))
 
 

@@ -213,10 +213,10 @@ def _readable_head(office: Office) -> str:
 
 
 def _live(office: Office) -> dict[str, Json]:
+    from gitmem.domains.locks.record import count_held
     from gitmem.domains.sessions import count_live
 
-    live = count_live(office.memory)
-    return {"active_sessions": live, "active_locks": 0}
+    return {"active_sessions": count_live(office.memory), "active_locks": count_held(office.memory)}
 
 
 def _check_writable(folder: Path) -> None:

@@ -90,7 +90,7 @@ class Writer:
         self._is_led = False
         self._crowd = 1  # how many wrote together last time
         self._across_processes = FileLock(repository.private / "write.lock", thread_local=False)
-        self._line = threading.Lock()
+        self._line = threading.RLock()  # who stands in line may have a part of the call stand in line again
         self._line_across_processes = FileLock(repository.private / "line.lock", thread_local=False)
 
     def land(self, proposal: Proposal) -> str:

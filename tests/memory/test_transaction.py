@@ -178,3 +178,17 @@ def test_an_edit_beside_it_does_not_disturb_who_only_listed_the_names(memory: Me
     put(memory, learning("Beside", id="beside-3fffffff"))
     with pytest.raises(Stale), memory.transaction(view, ANN, "other") as change:
         change.put(learning("Another", id="another-bbbbbbbb"))
+
+
+def test_a_call_that_stands_in_line_may_stand_in_line_again_for_a_part_of_it(memory: Memory):
+    with memory.writer.in_line(), memory.writer.in_line():
+        put(memory, learning())
+
+    def stand() -> None:
+        with memory.writer.in_line():
+            pass
+
+    other = threading.Thread(target=stand, daemon=True)
+    other.start()
+    other.join(timeout=10)
+    assert not other.is_alive()  # both places were given up

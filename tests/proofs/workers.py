@@ -201,6 +201,13 @@ def searcher(path: str, *words: str) -> None:
             _say({"word": each, "ids": [result.id for result in one.call("query", query=each, limit=3).value.results]})
 
 
+def locker(path: str, number: str, *patterns: str) -> None:
+    with _started(path, f"agent-{number}") as one:
+        for pattern in patterns:
+            answer = one.call("lock_files", files=[pattern], reason="proof").value
+            _say({"pattern": pattern, "agent": one.name, "success": answer.success, "fence": answer.fence})
+
+
 def founder(path: str) -> None:
     _wait()
     try:
@@ -232,7 +239,7 @@ def racers(path: str, verb: str, calls: str) -> None:
     one.close()
 
 
-ROLES = {each.__name__: each for each in (recorder, editor, definer, unending, upkeeper, searcher, founder, racers)}
+ROLES = {each.__name__: each for each in (recorder, editor, definer, unending, upkeeper, searcher, locker, founder, racers)}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](*sys.argv[2:])

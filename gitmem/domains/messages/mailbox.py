@@ -1,6 +1,7 @@
 """The messages that wait for an agent, in order, and finding one message by its id: in git alone, by names of files."""
 
 import re
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -13,6 +14,7 @@ from gitmem.memory.view import View
 from gitmem.names import shown
 
 _LISTINGS_KEPT = 4  # the present one, and those that marks were made by
+_FEW = 100
 _PART = re.compile(r"(?:[a-z0-9][a-z0-9-]*-)?([0-9a-f]{4,40})")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -29,11 +31,16 @@ class UnknownMessage(NotFound):
 
 @dataclass(frozen=True)
 class Listing:
-    """What waits for an agent in two folders of a tree: their own inbox and everybody's."""
+    """What waits for an agent in two folders of a tree, their own inbox and everybody's: in the order of reading."""
 
     own: str | None
     everybodys: str | None
     slots: tuple[Slot, ...]
+
+    def position(self, slot: Slot) -> int | None:
+        """Where a message stands, or None if it does not wait."""
+        position = bisect_left(self.slots, slot)
+        return position if self.slots[position : position + 1] == (slot,) else None
 
 
 _NOTHING = Listing(None, None, ())
@@ -54,27 +61,41 @@ class Mailbox:
             if (known.own, known.everybodys) == (own, everybodys):
                 return known
         # threads that race here at worst do the same work twice
-        made = self._after(self._known[0] if self._known else _NOTHING, own, everybodys)
+        made = self._grown(self._known[0] if self._known else _NOTHING, own, everybodys)
         self._known = (made, *self._known[: _LISTINGS_KEPT - 1])
         return made
 
-    def _after(self, last: Listing, own: str | None, everybodys: str | None) -> Listing:
-        gone: set[Slot] = set()
-        come: list[Slot] = []
-        for slot, is_there in self._changes(last, own, everybodys):
-            if is_there:
-                come.append(slot)
-            else:
-                gone.add(slot)
-        stayed = [slot for slot in last.slots if slot not in gone] if gone else last.slots
-        return Listing(own, everybodys, tuple(sorted([*stayed, *come])))
+    def _grown(self, last: Listing, own: str | None, everybodys: str | None) -> Listing:
+        gone, come = self._differing(last, Listing(own, everybodys, ()))
+        slots = list(last.slots)
+        for slot in gone:
+            del slots[bisect_left(slots, slot)]
+        if len(come) > _FEW:
+            slots = sorted([*slots, *come])
+        else:
+            for slot in come:
+                insort(slots, slot)
+        return Listing(own, everybodys, tuple(slots))
 
-    def _changes(self, last: Listing, own: str | None, everybodys: str | None) -> Iterator[tuple[Slot, bool]]:
-        for mailbox, before, after in ((self._agent, last.own, own), (ALL, last.everybodys, everybodys)):
-            for path, was, now in self._objects.differences(before, after):
+    def carried(self, flags: bytearray, then: Listing, now: Listing) -> bytearray:
+        """Flags of the messages of one listing, carried over to those of another; what is new there has none."""
+        gone, come = self._differing(then, now)
+        for slot in sorted(gone, reverse=True):
+            del flags[bisect_left(then.slots, slot)]
+        for slot in sorted(come):
+            flags.insert(bisect_left(now.slots, slot), 0)
+        return flags
+
+    def _differing(self, then: Listing, now: Listing) -> tuple[list[Slot], list[Slot]]:
+        gone: list[Slot] = []
+        come: list[Slot] = []
+        for mailbox, before, after in ((self._agent, then.own, now.own), (ALL, then.everybodys, now.everybodys)):
+            for path, old, new in self._objects.differences(before, after):
                 slot = Slot.parse(path.rpartition("/")[2], mailbox)
-                if slot and (was is None or now is None) and (mailbox != ALL or slot.sender != self._agent):
-                    yield slot, now is not None  # but for their own broadcasts, which nobody gets
+                if slot and (mailbox != ALL or slot.sender != self._agent):  # nobody gets their own broadcast
+                    gone += [slot] if new is None else []
+                    come += [slot] if old is None else []
+        return gone, come
 
 
 def _folder(view: View, path: str) -> str | None:
@@ -86,11 +107,10 @@ def _folder(view: View, path: str) -> str | None:
 _MAILBOXES: "WeakKeyDictionary[Objects, dict[tuple[str, str], Mailbox]]" = WeakKeyDictionary()
 
 
-def waiting_for(view: View, agent: str) -> tuple[Slot, ...]:
-    """The messages of a project that wait for an agent, delivered or not: the most urgent first, then the oldest."""
+def mailbox_of(view: View, agent: str) -> Mailbox:
+    """The inbox of an agent in the project of a view of messages."""
     mailboxes = _MAILBOXES.setdefault(view.objects, {})
-    mailbox = mailboxes.setdefault((view.place.project, agent), Mailbox(view.objects, agent))
-    return mailbox.at(view).slots
+    return mailboxes.setdefault((view.place.project, agent), Mailbox(view.objects, agent))
 
 
 # --- one message -----------------------------------------------------------------------------------

@@ -67,14 +67,13 @@ def composed(
     subject = subject.strip() or _first_line(text)
     _check(subject, text)
     digest = hashlib.sha256(f"{desk.agent}\n{to}\n{subject}\n{text}".encode()).hexdigest()
-    flags = destructive_acts(f"{subject}\n{text}")
     return Message(
         scope=f"projects/{project}",
         # The same text has the same first digits: whoever sends it twice is seen by the names in one folder.
         id=f"{slugify(subject)}-{digest[:SAME_DIGITS]}{secrets.token_hex(3)}",
         from_agent=check_name(desk.agent, "agent"), to=to, subject=subject, message=text,
         from_project=desk.project if desk.project != project else "",
-        priority=priority, category=category, flags=flags, require_human=bool(flags),
+        priority=priority, category=category, flags=destructive_acts(f"{subject}\n{text}"),
         sent=moment.replace(microsecond=0), microsecond=moment.microsecond, session=desk.caller.session,
     )
 

@@ -12,17 +12,21 @@ from gitmem.names import name_problem, shown
 _NAMED = 5
 
 
-class UnknownRecipient(NotFound):
-    """Nobody of this name can read messages in the project."""
+class UnknownAgent(NotFound):
+    """Nobody of this name has to do with the project. `elsewhere` is the argument that names another project."""
 
-    def __init__(self, name: str, project: str, known: list[str]) -> None:
+    def __init__(self, name: str, project: str, known: list[str], *, elsewhere: str = "project") -> None:
         near = closest(name, known) or closest(name.strip().lower(), known)
         there = ", ".join(known[:_NAMED]) + (f" and {len(known) - _NAMED} more" if len(known) > _NAMED else "")
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {there or 'no agents yet'}; '*' is everybody."
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {there or 'no agents yet'}."
         super().__init__(
             f"{shown(name)} is no member of {project} and was never seen there.",
-            fix=f"{hint} list_agents shows them all; to_project names another project.",
+            fix=f"{hint} list_agents shows them all; {elsewhere} names another project.",
         )
+
+
+class UnknownRecipient(UnknownAgent):
+    """Nobody of this name can read messages in the project."""
 
 
 def checked_project(desk: Desk, name: str) -> str:
@@ -36,9 +40,9 @@ def checked_recipient(desk: Desk, project: str, name: str) -> str:
     """The name itself, if somebody of that name can read messages in the project. Raises UnknownRecipient."""
     if name == EVERYBODY:
         return name
-    if not name_problem(name) and (members(desk, project).member(name) or _is_there(desk, project, name)):
+    if not name_problem(name) and (members(desk, project).member(name) or is_there(desk, project, name)):
         return name
-    raise UnknownRecipient(name, project, known_in(desk, project))
+    raise UnknownRecipient(name, project, known_in(desk, project), elsewhere="to_project")
 
 
 def members(desk: Desk, project: str) -> Project:
@@ -59,7 +63,8 @@ def known_in(desk: Desk, project: str) -> list[str]:
     return sorted(named | live | {each.agent for each in desk.memory.marks.all(Presence, project)})
 
 
-def _is_there(desk: Desk, project: str, name: str) -> bool:
+def is_there(desk: Desk, project: str, name: str) -> bool:
+    """Whether somebody of that name was seen or has a session in the project."""
     if desk.memory.marks.read(Presence, project, name) is not None:
         return True
     return any(session.agent == name for session in live_in(desk, project))

@@ -28,7 +28,6 @@ EVERYBODY = "*"
 ALL = "all"
 SUBJECT_MAX = 200
 DEPTH_MAX = 5
-BROADCAST: tuple[str, ...] = (EVERYBODY, ALL)
 
 Priority = Literal["urgent", "normal", "low"]
 Category = Literal["contract", "task", "question", "info", "review", "blocker"]
@@ -86,9 +85,19 @@ def a_message_id(value: str) -> str | None:
     return None if hex_of(value) and len(value) <= 100 else f"is {shown(value)}, which is no message's id"
 
 
+def an_id_or_nothing(value: str) -> str | None:
+    """A message's id, or nothing."""
+    return a_message_id(value) if value else None
+
+
 def a_recipient(value: str) -> str | None:
     """An agent's name, or `*`."""
     return None if value == EVERYBODY else a_name(value)
+
+
+def a_name_or_nothing(value: str) -> str | None:
+    """A checked name, or nothing."""
+    return a_name(value) if value else None
 
 
 def a_slot(value: str) -> str | None:
@@ -127,20 +136,23 @@ class Message(Record):
 
     id: str = field("slug and hex digits", check=a_message_id, example="review-the-retries-3fa2b81c09")
     from_agent: str = field("who sent it", check=a_name, example="bob")
-    from_project: str = field("the project that it was sent from, if another", default="", check=at_most(80))
+    from_project: str = field("the project that it was sent from, if another", default="", check=a_name_or_nothing)
     to: str = field("who it is for; `*` is everybody of the project", check=a_recipient, example="ann")
     subject: str = field("what it is about, in one line", check=(one_line, at_most(SUBJECT_MAX)), example="Review the retries")
     priority: Priority = field("how urgent it is", default="normal")
     category: Category = field("what sort of message it is", default="info")
     sent: datetime | None = field("when it was sent", default=None)
     microsecond: int = field("of the second it was sent in, for the order", default=0, check=between(0, 999_999))
-    thread: str = field("the id of the first message of its thread, if that is another", default="", check=at_most(100))
-    reply_to: str = field("the id of the message that it answers", default="", check=at_most(100))
+    thread: str = field("the id of the first message of its thread, if that is another", default="", check=an_id_or_nothing)
+    reply_to: str = field("the id of the message that it answers", default="", check=an_id_or_nothing)
     depth: int = field("how many replies by agents led to it", default=0, check=between(0, DEPTH_MAX))
-    require_human: bool = field("nobody may act on it without a person", default=False)
-    flags: tuple[str, ...] = field("the destructive acts that it asks for", default=(), check=(at_most(20), each(at_most(60))))
+    require_human: bool = field("whether its sender wants a person to decide", default=False)
+    flags: tuple[str, ...] = field(
+        "the destructive acts that it asks for, on which a person should decide",
+        default=(), check=(at_most(20), each(at_most(60))),
+    )
     session: str = field("the session in which it was sent", default="", check=at_most(200))
-    claimed_by: str = field("the recipient who takes care of it", default="", check=at_most(80))
+    claimed_by: str = field("the recipient who takes care of it", default="", check=a_name_or_nothing)
     claimed: datetime | None = field("when they claimed it", default=None)
     message: str = field("the message, in Markdown", check=(not_blank, bytes_at_most(BODY_MAX_BYTES), plain_text))
 
@@ -155,16 +167,23 @@ class Message(Record):
         return self.thread or self.id
 
     @property
+    def needs_person(self) -> bool:
+        """Whether nobody should act on it without a person."""
+        return self.require_human or bool(self.flags)
+
+    @property
     def slot(self) -> Slot:
         """How inboxes list it."""
         moment = (self.sent or datetime.fromtimestamp(0, UTC)).replace(microsecond=self.microsecond)
         rank = PRIORITIES.index(self.priority)
-        return Slot(rank, stamp_of(moment), self.category, self.from_agent, self.id)
+        mailbox = ALL if self.to == EVERYBODY else self.to
+        return Slot(rank, stamp_of(moment), self.category, self.from_agent, self.id, mailbox)
 
     @property
     def notice(self) -> str:
         """The path at which its inbox lists it."""
-        return f"{inbox_folder(self.to)}/{self.shard}/{self.slot}.yaml"
+        slot = self.slot
+        return f"{inbox_folder(slot.mailbox)}/{self.shard}/{slot}.yaml"
 
     @property
     def turn(self) -> str:
@@ -233,9 +252,9 @@ class Receipt(Record):
         return f"{self.day}/{self.shard}/{self.id}.md"
 
 
-def inbox_folder(recipient: str) -> str:
-    """The folder that lists what waits for a recipient."""
-    return f"inbox/{ALL if recipient in BROADCAST else recipient}"
+def inbox_folder(mailbox: str) -> str:
+    """The folder that lists what waits for an agent, or for `all`."""
+    return f"inbox/{mailbox}"
 
 
 def thread_folder(thread: str) -> str:

@@ -93,7 +93,7 @@ def send_message(
     checked_recipient(desk, project, to_instance.strip())
     made = composed(desk, project, to_instance.strip(), subject, message, priority, category)
     made = replace(
-        made, require_human=require_human or made.require_human, depth=_depth(desk, project, replied),
+        made, require_human=require_human, depth=_depth(desk, project, replied),
         reply_to=replied.id if replied else "", thread=replied.thread_id if replied else "",
     )
     if replied and made.depth > DEPTH_MAX:
@@ -107,7 +107,7 @@ def _sent(made: Message) -> Sent:
     return Sent(
         id=made.id, to=made.to, project=made.project, subject=made.subject, priority=made.priority, category=made.category,
         thread=made.thread_id, depth=made.depth, sent=made.sent or now(), version=made.version,
-        require_human=made.require_human or None, flags=made.flags or None,
+        require_human=made.needs_person or None, flags=made.flags or None,
         note=f"it asks for {', '.join(made.flags)}, so nobody may act on it without a person" if made.flags else None,
     )
 

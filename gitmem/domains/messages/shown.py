@@ -6,12 +6,12 @@ messages. What came later, or came late from another clone, is not in that listi
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
-from gitmem.domains.messages.mailbox import waiting_for
+from gitmem.domains.messages.mailbox import Listing, Mailbox, mailbox_of
 from gitmem.domains.messages.record import ALL, Slot, place_of, stamp_of
 from gitmem.git.objects import MissingObject
 from gitmem.memory.marks import Mark
@@ -21,35 +21,34 @@ from gitmem.names import now
 from gitmem.records.check import at_most, each, one_line
 from gitmem.records.kind import field, kind
 
-# Who has never read their inbox is not shown what everybody was told longer ago than this.
+# Who has no mark yet was not there: what everybody was told longer ago than this is no news to them.
 NEWS = timedelta(days=30)
-_RUNS_MAX = 4000  # a mark is a small file; what is left out is shown again
+ACTED_MAX = 200
+_RUNS_MAX = 2000  # a mark is a small file; what is left out is shown again
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _RUNS = re.compile(r"(\d{1,9} [1-9]\d{0,8}( |$))*")
 
 
-def runs_of(positions: Iterable[int]) -> str:
-    """Positions as how many to skip, how many to take, and so on: {0, 1, 2, 5} is `0 3 2 1`."""
-    runs: list[list[int]] = []
+def runs_of(flags: bytearray) -> str:
+    """The positions of flags that are set, as how many to skip, how many to take, and so on: 1, 1, 0, 0, 1 is `0 2 2 1`."""
+    runs: list[str] = []
     reached = 0
-    for position in sorted(set(positions)):
-        if runs and position == reached:
-            runs[-1][1] += 1
-        elif len(runs) < _RUNS_MAX:
-            runs.append([position - reached, 1])
-        else:
-            break
-        reached = position + 1
-    return " ".join(f"{skipped} {taken}" for skipped, taken in runs)
+    while (start := flags.find(1, reached)) >= 0 and len(runs) < _RUNS_MAX:
+        end = flags.find(0, start)
+        end = len(flags) if end < 0 else end
+        runs.append(f"{start - reached} {end - start}")
+        reached = end
+    return " ".join(runs)
 
 
-def positions_in(runs: str) -> Iterator[range]:
-    """The positions that `runs_of` wrote down, in stretches."""
+def flags_of(runs: str, count: int) -> bytearray:
+    """`count` flags, those set that `runs_of` wrote down."""
+    flags, reached = bytearray(count), 0
     numbers = [int(each) for each in runs.split()]
-    reached = 0
     for skipped, taken in zip(numbers[::2], numbers[1::2], strict=True):
-        yield range(reached + skipped, reached + skipped + taken)
-        reached += skipped + taken
+        start, reached = min(reached + skipped, count), min(reached + skipped + taken, count)
+        flags[start:reached] = b"\1" * (reached - start)
+    return flags
 
 
 def some_runs(value: str) -> str | None:
@@ -69,39 +68,47 @@ class Shown(Mark):
 
     ref: ClassVar[str] = "inbox"
 
-    since: datetime | None = field("what was told to everybody before this is no news", default=None)
     commit: str = field("the commit of the messages that the positions count by", default="", check=a_commit)
     positions: str = field("skip and take in turn: `0 17 2 1`, in the order of the inbox", default="", check=some_runs)
     acted: tuple[str, ...] = field(
-        "`<time> <id>` of messages acted on without a person", default=(), check=(at_most(200), each(one_line))
+        "`<time> <id>` of messages acted on without a person", default=(), check=(at_most(ACTED_MAX), each(one_line))
     )
 
 
 @dataclass(frozen=True)
 class Inbox:
-    """What waits for an agent at one commit, in order, and what of it they were shown."""
+    """What waits for an agent at one commit, in order, and a flag for each message that they were shown."""
 
     view: View
     agent: str
     mark: Shown
-    waiting: tuple[Slot, ...]
-    shown: Collection[Slot]
+    listing: Listing
+    flags: bytearray
 
-    @property
-    def unread(self) -> list[Slot]:
+    def is_shown(self, slot: Slot) -> bool:
+        """Whether a message waits that was shown."""
+        position = self.listing.position(slot)
+        return position is not None and bool(self.flags[position])
+
+    def unread(self, category: str | None = None) -> Iterator[Slot]:
         """What waits and was not shown yet."""
-        since = stamp_of(self.mark.since) if self.mark.since else ""
-        fresh = [slot for slot in self.waiting if slot not in self.shown] if self.shown else list(self.waiting)
-        return [slot for slot in fresh if slot.stamp >= since or slot.mailbox != ALL]
+        position = self.flags.find(0)
+        while position >= 0:
+            slot = self.listing.slots[position]
+            if category in (None, slot.category):
+                yield slot
+            position = self.flags.find(0, position + 1)
 
     def marked(self, slots: Iterable[Slot]) -> Shown:
         """The mark after these were shown as well; the same if they all were already."""
-        fresh = [slot for slot in slots if slot not in self.shown]
-        if not fresh:
+        fresh = [slot for slot in slots if not self.is_shown(slot)]
+        if not fresh and self.mark.commit:
             return self.mark
-        shown = {*self.shown, *fresh}
-        positions = (number for number, slot in enumerate(self.waiting) if slot in shown)
-        return replace(self.mark, commit=self.view.commit, positions=runs_of(positions))
+        flags = bytearray(self.flags)
+        for slot in fresh:
+            if (position := self.listing.position(slot)) is not None:
+                flags[position] = 1
+        return replace(self.mark, commit=self.view.commit, positions=runs_of(flags))
 
 
 def inbox_of(memory: Memory, project: str, agent: str) -> Inbox:
@@ -112,16 +119,25 @@ def inbox_of(memory: Memory, project: str, agent: str) -> Inbox:
 def inbox_with(memory: Memory, project: str, agent: str, mark: Shown | None) -> Inbox:
     """An agent's inbox as it is now, by a mark of theirs; None for who has none."""
     # looked at after the mark was read, so that the view is no older than what the mark tells of
-    mark = mark or Shown(scope=f"projects/{project}", agent=agent, since=now() - NEWS)
     view = memory.view(place_of(project))
-    return Inbox(view, agent, mark, waiting_for(view, agent), _shown(memory, project, mark))
+    mailbox = mailbox_of(view, agent)
+    listing = mailbox.at(view)
+    flags = _flags(memory, mailbox, listing, mark) if mark else None
+    made = mark or Shown(scope=f"projects/{project}", agent=agent)
+    return Inbox(view, agent, made, listing, _old_news(listing) if flags is None else flags)
 
 
-def _shown(memory: Memory, project: str, mark: Shown) -> frozenset[Slot]:
+def _flags(memory: Memory, mailbox: Mailbox, listing: Listing, mark: Shown) -> bytearray | None:
+    """Which messages of a listing a mark says were shown; None if it does not say."""
     if a_commit(mark.commit) or some_runs(mark.positions):
-        return frozenset()
+        return None
     try:
-        then = waiting_for(memory.view(place_of(project), commit=mark.commit), mark.agent)
+        then = mailbox.at(memory.view(place_of(mark.project), commit=mark.commit))
     except MissingObject:
-        return frozenset()  # that history is gone: what cannot be known to have been shown is shown again
-    return frozenset(slot for stretch in positions_in(mark.positions) for slot in then[stretch.start : stretch.stop])
+        return None  # that history is gone: what cannot be known to have been shown is shown again
+    return mailbox.carried(flags_of(mark.positions, len(then.slots)), then, listing)
+
+
+def _old_news(listing: Listing) -> bytearray:
+    since = stamp_of(now() - NEWS)
+    return bytearray(slot.mailbox == ALL and slot.stamp < since for slot in listing.slots)
