@@ -3,6 +3,7 @@
 import time
 import zlib
 from contextlib import suppress
+from pathlib import Path
 
 from gitmem.git.objects import MissingObject, Objects, new_object
 from gitmem.git.refs import Refs
@@ -42,12 +43,18 @@ class Marks:
     def drop_superseded(self) -> None:
         """Remove the blobs of marks that have been overwritten for a while."""
         # only loose objects: git packs what a ref holds now and then, which keeps one old blob a mark at most
-        for path in self._objects.path.glob("[0-9a-f][0-9a-f]/*"):
-            with suppress(FileNotFoundError, zlib.error):
-                if time.time() - path.stat().st_mtime > GRACE_SECONDS and (ref := _mark_in(path.read_bytes())):
-                    oid = path.parent.name + path.name
-                    if self._refs.read(ref) != oid:
-                        path.unlink()
+        for folder in self._objects.path.glob("[0-9a-f][0-9a-f]"):
+            for path in folder.iterdir():
+                self._drop_if_superseded(path)
+            with suppress(OSError):  # an empty folder takes a block, and there may be 256; others stay
+                folder.rmdir()
+
+    def _drop_if_superseded(self, path: Path) -> None:
+        with suppress(FileNotFoundError, zlib.error):
+            if time.time() - path.stat().st_mtime > GRACE_SECONDS and (ref := _mark_in(path.read_bytes())):
+                oid = path.parent.name + path.name
+                if self._refs.read(ref) != oid:
+                    path.unlink()
 
 
 def _mark_in(loose: bytes) -> str:

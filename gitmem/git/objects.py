@@ -38,6 +38,7 @@ _TYPE_NAMES: dict[int, ObjectType] = {number: name for name, number in _TYPE_NUM
 # CPU, and upkeep repacks anyway.
 _ZLIB_LEVEL = 1
 _READ_TRIES = 3
+_WRITE_TRIES = 20
 PERSON_MAX = 200
 KEEP_TEXT = b"gitmem: until a ref holds it\n"
 KEEP_NAME = "kept"  # a file of gitmem's own that lends its name
@@ -384,11 +385,22 @@ class Objects:
 
     def write_loose(self, new: NewObject) -> None:
         """Put one object on disk, flushed, as a file of its own, which can go by itself when it is superseded."""
-        header = f"{new.type} {len(new.data)}\0".encode()
+        data = zlib.compress(f"{new.type} {len(new.data)}\0".encode() + new.data, _ZLIB_LEVEL)
         folder = self.path / new.oid[:2]
-        folder.mkdir(exist_ok=True)
-        _put_durably(str(folder), str(folder / new.oid[2:]), zlib.compress(header + new.data, _ZLIB_LEVEL), "tmp_obj")
+        is_new = False
+        for tries_left in reversed(range(_WRITE_TRIES)):
+            with suppress(FileExistsError):
+                folder.mkdir()
+                is_new = True
+            try:
+                _put_durably(str(folder), str(folder / new.oid[2:]), data, "tmp_obj")
+                break
+            except FileNotFoundError:  # upkeep, ours or git's, clears away folders that are empty
+                if not tries_left:
+                    raise
         flush_folder(folder)
+        if is_new:
+            flush_folder(self.path)
         self.keep_blob(new.oid, new.data)
 
     def packs(self) -> list[Path]:

@@ -1,7 +1,9 @@
 """Marks: overwritten in place, never a commit, and cleared away behind themselves."""
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 from gitmem.domains.presence import Presence, seen
@@ -67,6 +69,33 @@ def test_what_was_overwritten_goes_after_a_while_and_what_holds_stays(memory: Me
     assert git(memory.path, "cat-file", "-t", hashed).strip() == "blob"
     assert [each.current_task for each in memory.marks.all(Presence, "web")] == ["task 49", "task 49"]
     git(memory.path, "fsck", "--strict")
+
+
+def test_folders_that_are_cleared_away_while_marks_are_written_stop_none(memory: Memory):
+    objects, done = memory.repository.objects.path, threading.Event()
+
+    def clear() -> None:
+        while not done.is_set():
+            for folder in objects.glob("[0-9a-f][0-9a-f]"):
+                with suppress(OSError):
+                    folder.rmdir()
+
+    with ThreadPoolExecutor(1) as pool:
+        clearing = pool.submit(clear)
+        try:
+            for number in range(300):
+                old = memory.repository.refs.read("refs/gitmem/presence/web/ann")
+                mark(memory, f"task {number}")
+                if old:
+                    (objects / old[:2] / old[2:]).unlink()
+        finally:
+            done.set()
+        clearing.result()
+    found = Memory(memory.path).marks.read(Presence, "web", "ann")
+    assert found is not None
+    assert found.current_task == "task 299"
+    memory.upkeep.run()
+    assert loose(memory) == len(list(objects.glob("[0-9a-f][0-9a-f]"))) == 1
 
 
 def test_all_lists_the_marks_of_one_project(memory: Memory):
