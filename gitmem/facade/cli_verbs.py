@@ -137,8 +137,10 @@ def _call(verb: Verb, first: Parameter | None, **values: Any) -> None:
     arguments: dict[str, Json] = {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value not in (None, ())
     }
-    answer = ask(given, verb.name, arguments | _of_the_desk(verb, given))
-    put_answer(structured(answer), verb, arguments, as_json=given.json)
+    answer = structured(ask(given, verb.name, arguments | _of_the_desk(verb, given)))
+    put_answer(answer, verb, arguments, as_json=given.json)
+    if answer.get("success") is False:
+        context.exit(1)  # a script goes on only if it got what it asked for: `gitmem lock-files ... && edit`
 
 
 def ask(given: Given, name: str, arguments: dict[str, Json]) -> Answer:

@@ -524,6 +524,7 @@ def test_locks_are_listed_those_of_others_and_ones_own(team: Team):
 def test_paths_are_checked_against_the_locks_and_the_work_of_others(team: Team):
     lock(team, "src/", agent="ben", mode="shared")
     team.call("update_work", title="Rewrite the docs", files_touched=["docs/"], agent="cy")
+    team.call("update_work", title="Done", files_touched=["mine.py"], agent="cy", status="completed")
     lock(team, "mine.py")
     answer = team.call("check_paths", files=["src/a.py", "docs/b.md", "mine.py", "free.py"])
     assert not answer["clear"]

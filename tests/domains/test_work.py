@@ -359,8 +359,8 @@ def test_the_briefing_tells_who_works_on_the_same_files(team: Team):
 
 def test_the_briefing_tells_who_waits_for_me_and_what_i_wait_for(team: Team):
     work(team, "A", agent="ben", status="blocked", waiting_for_signal="deployed")
-    work(team, "B", agent="cy", status="blocked", blocked_by="ann", blocked_reason="the schema", waiting_for_signal="schema-ready")
-    work(team, "C", agent="cy", status="blocked", blocked_by="ben")
+    work(team, "B", agent="cy", status="blocked", blocked_by="ann", blocked_reason="the\n schema", waiting_for_signal="schema-ready")
+    work(team, "C", agent="cy", status="blocked", blocked_by="ben", blocked_reason="not for me")
     work(team, "Mine", status="blocked")
     assert briefed(team, "signals") == [
         "cy: B waits for you and the signal schema-ready (the schema)",

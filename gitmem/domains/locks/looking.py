@@ -10,7 +10,7 @@ from gitmem.domains.locks.patterns import canonical, checked, overlap, problem_o
 from gitmem.domains.locks.record import HELD, BrokenLock, Lock, held_at, place_of
 from gitmem.domains.locks.standing import HeldLock, described, in_the_way, last_signs, standing
 from gitmem.domains.projects import Project, project_path
-from gitmem.domains.work.record import OverlappingWork, overlapping, works
+from gitmem.domains.work.record import OPEN, OverlappingWork, overlapping, works
 from gitmem.memory.view import View
 from gitmem.names import age_in_words, format_time, now
 from gitmem.verbs import checked_limit, section, verb
@@ -69,7 +69,8 @@ def check_paths(desk: Desk, files: tuple[str, ...]) -> PathsAnswer:
     moment = now()
     held = held_at(desk.view(place_of(desk.project)), moment)
     locks = in_the_way(desk.memory, held, desk.agent, patterns, "exclusive", moment)
-    work = overlapping(works(desk.view(sessions.place_of(desk.project))), desk.agent, patterns, moment)
+    going_on = (work for work in works(desk.view(sessions.place_of(desk.project))) if work.status in OPEN)
+    work = overlapping(going_on, desk.agent, patterns, moment)
     return PathsAnswer(not locks and not work, locks, work)
 
 

@@ -14,6 +14,7 @@ from gitmem.verbs import checked_limit, section, verb
 
 LIMIT_MAX = 200
 SIGNALS_SHOWN = 10
+LINE_MAX = 300
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def signals(desk: Desk) -> list[str]:
 
 def _raised(view: View, work: Work, moment: datetime) -> str:
     found = view.record(signal_path(work.heard))
-    details = f": {found.details}" if isinstance(found, Signal) and found.details else ""
+    details = f": {_in_a_line(found.details)}" if isinstance(found, Signal) and found.details else ""
     age = age_in_words(work.heard_at or moment, clock=moment)
     return f"{work.heard} was raised by {work.heard_from} {age} ago{details}; your {work.title} can go on"
 
@@ -137,4 +138,9 @@ def _what(work: Work, agent: str) -> str:
     whom = "you" if work.blocked_by == agent else work.blocked_by
     signal = f"the signal {work.waiting_for_signal}" if work.waiting_for_signal else ""
     named = " and ".join(part for part in (whom, signal) if part) or "something"
-    return f"{named} ({work.blocked_reason})" if work.blocked_reason else named
+    return f"{named} ({_in_a_line(work.blocked_reason)})" if work.blocked_reason else named
+
+
+def _in_a_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LINE_MAX else f"{line[: LINE_MAX - 1]}…"
