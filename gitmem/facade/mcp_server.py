@@ -1,4 +1,4 @@
-"""The memory as an MCP server: the one module that knows the SDK.
+"""The memory as an MCP server: with `subscriptions`, what knows the SDK.
 
 It is built on the SDK's low-level server, because verbs bring their own schemas, argument checks and
 answers. Both protocol eras are served, so nothing depends on a connection or an MCP session.
@@ -23,6 +23,7 @@ from gitmem import answers, verbs
 from gitmem.errors import GitmemError, NotFound
 from gitmem.facade import manual, resources, text
 from gitmem.facade.calls import META_PREFIX, Claims, Office, logged, problem
+from gitmem.facade.subscriptions import Subscriptions, no_resource
 from gitmem.records.shape import Json
 from gitmem.verbs import Verb
 
@@ -99,6 +100,7 @@ class _Facade:
         self.tools = types.ListToolsResult(tools=[self._tool(verb) for verb in profile.verbs])
         self.limiter = anyio.CapacityLimiter(VERB_THREADS)
         self.waiting = anyio.CapacityLimiter(WAITING_THREADS)
+        self.subscriptions = Subscriptions(office.memory)
 
     def server(self) -> Server[Any]:
         return Server(
@@ -115,6 +117,10 @@ class _Facade:
             on_list_resources=self.list_resources,
             on_list_resource_templates=self.list_resource_templates,
             on_read_resource=self.read_resource,
+            on_subscribe_resource=self.subscriptions.subscribe,
+            on_unsubscribe_resource=self.subscriptions.unsubscribe,
+            on_subscriptions_listen=self.subscriptions.listen,
+            lifespan=self.subscriptions.lifespan,
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
             on_completion=self.complete,
@@ -218,16 +224,21 @@ class _Facade:
                 name="record",
                 description="One record's file as it is; the project may be 'shared'.",
                 mime_type=resources.MARKDOWN,
-            )
+            ),
+            types.ResourceTemplate(
+                uri_template=resources.INBOX_TEMPLATE,
+                name="inbox",
+                description="What is new in an agent's inbox. Reading it marks nothing; subscribe to be told of what comes.",
+                mime_type=resources.JSON,
+            ),
         ])
 
     async def read_resource(self, _: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         uri = str(params.uri)
         try:
-            found = await self.in_thread(lambda: resources.read(self.office.memory.view(), uri))
+            found = await self.in_thread(lambda: resources.read(self.office.memory, uri))
         except NotFound as error:
-            # -32602 with the URI is how both eras say "there is no such resource"
-            raise MCPError(code=types.INVALID_PARAMS, message=str(error), data={"uri": uri}) from None
+            raise no_resource(error, uri) from None
         except GitmemError as error:
             raise MCPError(code=types.INTERNAL_ERROR, message=str(error)) from None
         content = types.TextResourceContents(uri=uri, mime_type=found.mime_type, text=found.text)

@@ -1,18 +1,26 @@
 """What agents and people may read or insert beside the tools: files as they are, and prompts."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gitmem import answers
+from gitmem.domains.messages.listing import unread_of
 from gitmem.domains.projects import Project, project_path
 from gitmem.errors import BadArgument, NotFound
 from gitmem.memory.find import find_path
+from gitmem.memory.memory import Memory
 from gitmem.memory.view import View
-from gitmem.names import shown
+from gitmem.names import name_problem, shown
 
 SCHEME = "gitmem://"
 TEMPLATE = SCHEME + "{project}/{id}"
+INBOX_SCHEME = "inbox://"
+INBOX_TEMPLATE = INBOX_SCHEME + "{project}/{agent}"
 MARKDOWN = "text/markdown"
 YAML = "application/yaml"
+JSON = "application/json"
+_INBOX_LIMIT = 100
 OVERVIEW = "project"
 
 
@@ -51,11 +59,33 @@ def completions(view: View, argument: str, start: str) -> list[str]:
     return [name for name in (*view.names("projects"), "shared") if name.startswith(start.strip().lower())]
 
 
-def read(view: View, uri: str) -> Contents:
-    """The file that `gitmem://<project>/<id>` names, as it is. Raises NotFound, and BadArgument for no such URI."""
+def read(memory: Memory, uri: str) -> Contents:
+    """The file that `gitmem://<project>/<id>` names, or the inbox that `inbox://<project>/<agent>` does. Raises NotFound."""
+    return _inbox(memory, uri) if uri.startswith(INBOX_SCHEME) else _file(memory.view(), uri)
+
+
+def inbox_named(memory: Memory, uri: str) -> tuple[str, str]:
+    """The project and the agent whose inbox a URI names. Raises NotFound."""
+    project, _, agent = uri.removeprefix(INBOX_SCHEME).partition("/")
+    if not uri.startswith(INBOX_SCHEME) or name_problem(agent):
+        raise NotFound(f"{shown(uri)} is not an inbox.", fix=f"Inboxes are {INBOX_TEMPLATE}.")
+    if name_problem(project) or memory.view().entry(project_path(project)) is None:
+        raise NotFound(f"There is no project {shown(project)} in this memory.", fix="list_projects shows them all.")
+    return project, agent
+
+
+def _inbox(memory: Memory, uri: str) -> Contents:
+    # looking in from outside marks nothing, so anybody of the team may
+    project, agent = inbox_named(memory, uri)
+    found = answers.plain(unread_of(memory, project, agent, _INBOX_LIMIT))
+    return Contents(json.dumps({"project": project, "agent": agent, **found}, ensure_ascii=False, indent=1), JSON)
+
+
+def _file(view: View, uri: str) -> Contents:
     project, _, name = uri.removeprefix(SCHEME).partition("/")
     if not uri.startswith(SCHEME) or not project or not name or "/" in name:
-        raise NotFound(f"{shown(uri)} is not a resource of this memory.", fix=f"Resources are {TEMPLATE}.")
+        fix = f"Resources are {TEMPLATE} and {INBOX_TEMPLATE}."
+        raise NotFound(f"{shown(uri)} is not a resource of this memory.", fix=fix)
     scope = "shared" if project == "shared" else f"projects/{project}"
     path = project_path(project) if name == OVERVIEW else _record_path(view, name, scope)
     entry = view.entry(path)
