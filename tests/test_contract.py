@@ -44,9 +44,15 @@ CALLS: dict[str, dict[str, Any]] = {
     "end_session": {"summary": "done", "handoff_notes": "go on"},
     "list_sessions": {},
     "get_session": {"id": "SESSION"},
+    "remember": {"key": "erp", "value": "The stock system."},
+    "recall": {"key": "psr"},
+    "set_tier": {"key": "psr", "tier": "deep"},
+    "forget": {"key": "psr"},
+    "list_memories": {},
 }
 # end_session lands one commit on main, and one that takes the live session off its own ref.
 REFS_MOVED = {"end_session": 2}
+MARKS = ("refs/gitmem/presence/", "refs/gitmem/inbox/", "refs/gitmem/usage/")
 
 
 @pytest.fixture
@@ -55,6 +61,7 @@ def prepared(team: Team) -> dict[str, str]:
     old = team.call("record_learning", topic="Old news", content="Gone.", tags=["old"])
     team.call("change_status", id=old["id"], new_status="archived")
     session = team.call("start_session", task_description="network")
+    team.call("remember", key="psr", value="Pipeline status report", category="term")
     return {"ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"]}
 
 
@@ -101,6 +108,9 @@ def test_a_read_moves_no_ref_and_a_write_makes_one_commit_with_its_name(verb: Ve
     answer = team.call(verb.name, **arguments_of(verb, prepared))
     after = team.memory.repository.refs.list("refs/")
     moved = [name for name in after if after[name] != before.get(name)]
+    if verb.marks:
+        assert all(name.startswith(MARKS) for name in moved)
+        return
     if not verb.writes:
         assert moved == []
         return

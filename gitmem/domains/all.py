@@ -2,5 +2,8 @@
 
 from gitmem.domains import briefing, kinds, projects, sessions
 from gitmem.domains.knowledge import changing, past, reading, recording
+from gitmem.domains.memories import keeping, recalling
 
-__all__ = ["briefing", "changing", "kinds", "past", "projects", "reading", "recording", "sessions"]
+__all__ = [
+    "briefing", "changing", "keeping", "kinds", "past", "projects", "reading", "recalling", "recording", "sessions",
+]

@@ -2,5 +2,6 @@
 
 from gitmem.domains import presence, projects, sessions
 from gitmem.domains.knowledge import record
+from gitmem.domains.memories import record as remembered
 
-__all__ = ["presence", "projects", "record", "sessions"]
+__all__ = ["presence", "projects", "record", "remembered", "sessions"]
