@@ -49,6 +49,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "set_tier": {"key": "psr", "tier": "deep"},
     "forget": {"key": "psr"},
     "list_memories": {},
+    "context": {"action": "set", "key": "stack", "value": ["Python", "git"]},
 }
 # end_session lands one commit on main, and one that takes the live session off its own ref.
 REFS_MOVED = {"end_session": 2}
