@@ -73,6 +73,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "autopilot_status": {},
     "autopilot_check_budget": {"id": "MESSAGE"},
     "autopilot_digest": {},
+    "remember": {"key": "erp", "value": "The stock system."},
+    "recall": {"key": "psr"},
+    "set_tier": {"key": "psr", "tier": "deep"},
+    "forget": {"key": "psr"},
+    "list_memories": {},
+    "context": {"action": "set", "key": "stack", "value": ["Python", "git"]},
 }
 # Where marks are: overwritten blobs, never commits.
 MARKS = ("refs/gitmem/presence/", "refs/gitmem/inbox/", "refs/gitmem/usage/")
@@ -95,6 +101,7 @@ def prepared(team: Team) -> dict[str, str]:
     team.call("lock_files", files=["lib/"], reason="mine")
     team.call("lock_files", files=["docs/"], reason="theirs", agent="bob")
     team.call("update_work", title="Wait", files_touched=["docs/"], waiting_for_signal="schema-ready", agent="bob")
+    team.call("remember", key="psr", value="Pipeline status report", category="term")
     return {"ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"], "MESSAGE": message["id"]}
 
 

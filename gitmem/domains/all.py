@@ -3,6 +3,7 @@
 import gitmem.domains.agents
 import gitmem.domains.autopilot
 import gitmem.domains.briefing
+import gitmem.domains.context
 import gitmem.domains.guidelines
 import gitmem.domains.kinds
 import gitmem.domains.knowledge.changing
@@ -12,6 +13,8 @@ import gitmem.domains.knowledge.recording
 import gitmem.domains.locks.breaking
 import gitmem.domains.locks.holding
 import gitmem.domains.locks.looking
+import gitmem.domains.memories.keeping
+import gitmem.domains.memories.recalling
 import gitmem.domains.messages.answering
 import gitmem.domains.messages.reading
 import gitmem.domains.messages.sending
@@ -21,5 +24,6 @@ import gitmem.domains.resuming
 import gitmem.domains.sessions
 import gitmem.domains.specs.defining
 import gitmem.domains.specs.reading
+import gitmem.domains.upkeep
 import gitmem.domains.work.looking
 import gitmem.domains.work.updating

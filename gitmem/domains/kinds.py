@@ -1,9 +1,11 @@
 """Importing this module declares every record kind and gate rule, and nothing that is slow to import."""
 
 import gitmem.domains.autopilot
+import gitmem.domains.context
 import gitmem.domains.guidelines
 import gitmem.domains.knowledge.record
 import gitmem.domains.locks.record
+import gitmem.domains.memories.record
 import gitmem.domains.messages.record
 import gitmem.domains.messages.shown
 import gitmem.domains.presence

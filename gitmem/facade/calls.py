@@ -14,6 +14,7 @@ import gitmem.domains.all  # noqa: F401  declares the verbs
 from gitmem import verbs
 from gitmem.desk import Desk
 from gitmem.errors import BadArgument, GitmemError
+from gitmem.facade.tending import Tending
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
 from gitmem.names import check_name, name_problem, shown, slugify
@@ -134,6 +135,7 @@ class Office:
         self._opening = threading.Lock()
         self._running = 0
         self._counting = threading.Condition()
+        self._tending = Tending(self)
 
     @property
     def index(self) -> "Index":
@@ -156,6 +158,10 @@ class Office:
             self.index.search("first", view=self.memory.view(), limit=1)
         except (GitmemError, OSError, ValueError) as error:
             log.warning("the search index could not be opened ahead of its use: %s", error)
+
+    def tend(self) -> None:
+        """Look after the memory in the background, until the office is closed."""
+        self._tending.start()
 
     def call(self, name: str, arguments: Mapping[str, Json], claims: Claims) -> Answer:
         """Run a verb for a caller. Raises GitmemError, and nothing else: other failures are logged and become Bug."""
@@ -210,6 +216,7 @@ class Office:
 
     def close(self) -> None:
         """Let go of the index and let the memory's upkeep finish."""
+        self._tending.stop()
         with self._opening:
             if self._index is not None:
                 self._index.close()

@@ -22,6 +22,7 @@ C = TypeVar("C", bound=click.Command)
 Progress = Callable[[int, int], None]
 
 SHORT_ID = 8
+PATIENCE_SECONDS = 60.0  # while a server tends the same memory
 
 _given = click.make_pass_decorator(Given, ensure=True)
 
@@ -240,14 +241,18 @@ def doctor(given: Given, *, records: bool) -> int:
 @click.command(help=SPECIAL["upkeep"][1])
 @_given
 def upkeep(given: Given) -> None:
-    """Tidy the repository."""
-    with given.memory() as memory:
-        before = memory.upkeep.condition()
-        after = memory.upkeep.run(thorough=True)
+    """Tidy the memory and its repository."""
+    from gitmem.answers import plain
+    from gitmem.domains import upkeep as domain
+
+    with given.office() as office:
+        before = office.memory.upkeep.condition()
+        done = domain.tend(office.memory, office.index, patience_seconds=PATIENCE_SECONDS)
+        after = office.memory.upkeep.run(thorough=True)
     if given.json:
-        put_json({"before": asdict(before), "after": asdict(after)})
+        put_json({"tended": plain(done), "before": asdict(before), "after": asdict(after)})
     else:
-        put(f"before: {_in_words(before)}\nafter:  {_in_words(after)}")
+        put("\n".join([*done.lines(), f"before: {_in_words(before)}", f"after:  {_in_words(after)}"]))
 
 
 def _in_words(condition: "Condition") -> str:

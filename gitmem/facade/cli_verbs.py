@@ -70,6 +70,22 @@ class JsonText(Text):
             self.fail(f"{text[:60]!r} is not JSON: {error}.", param, ctx)
 
 
+class AnyValue(Text):
+    """Text, or a JSON value that is written as JSON writes it: 1.10 is a text, and so is whatever is no JSON."""
+
+    name = "value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value."""
+        text = super().convert(value, param, ctx)
+        try:
+            found = json.loads(text, parse_constant=str)  # NaN and the like are no JSON
+        except ValueError:
+            return text
+        is_meant = isinstance(found, (dict, list, str)) or json.dumps(found) == text.strip()
+        return found if is_meant else text
+
+
 _TYPES: dict[str, click.ParamType[Any]] = {"string": Text(), "integer": click.INT, "number": click.FLOAT}
 
 
@@ -119,7 +135,7 @@ def _type_of(schema: dict[str, Json]) -> click.ParamType[Any]:
         return _type_of(schema["items"])
     if "enum" in schema:
         return click.Choice(schema["enum"])
-    return _TYPES.get(schema.get("type", ""), JsonText())
+    return _TYPES.get(schema.get("type", ""), JsonText()) if schema else AnyValue()
 
 
 def _about(parameter: Parameter) -> str:

@@ -80,7 +80,7 @@ def open_memory(path: Path) -> Memory:
 
 
 def settle(office: Office) -> None:
-    """After start: take what is loaded out of the garbage collector's sight, and open the index soon."""
+    """After start: take what is loaded out of the garbage collector's sight, open the index soon, and tend the memory later."""
     # Loaded modules are most of all objects: scanning them again and again costs up to 60 ms a time under load.
     gc.freeze()
     gc.enable()
@@ -88,6 +88,7 @@ def settle(office: Office) -> None:
     warming = threading.Timer(WARM_AFTER_SECONDS, office.warm)
     warming.daemon = True
     warming.start()
+    office.tend()
 
 
 def log_to_stderr(level: int = logging.WARNING) -> None:

@@ -16,23 +16,23 @@ VERSION_DIGITS = 12
 SHORT = 120
 # What identifies a record: told even where the caller has just sent it.
 IDENTITY = ("id", "name", "key", "session_id", "version", "commit")
-HASHES = ("version", "commit", "from_version", "to_version", "blob")
+HASHES = ("version", "commit", "previous_version", "from_version", "to_version", "blob")
 TITLES = ("title", "subject", "topic", "name", "path")
 # Texts that agents write: always quoted. Any other text is quoted as soon as it has several lines.
 RECORDED = (
     "content", "body", "message", "text", "snippet", "description", "summary", "handoff_notes", "notes", "reason", "value",
 )
-ALWAYS_QUOTED = ("content", "body", "message", "text", "snippet")
+ALWAYS_QUOTED = ("content", "body", "message", "text", "snippet", "value")
 # Guidelines are meant to be followed, so they are not held at a distance.
 FOLLOWED = ("rule",)
 # What is JSON to those who use it stays JSON.
-JSON_VALUES = ("json_schema",)
+JSON_VALUES = ("json_schema", "value")
 TIMES = ("updated", "created", "sent", "since", "at")
 
 
 def render(answer: Mapping[str, Json], verb: Verb, arguments: Mapping[str, Json] | None = None) -> str:
     """The answer for a reader. After a write, what the caller has just sent is not said again."""
-    if not verb.writes:
+    if not verb.writes or (answer and "commit" not in answer):  # an action of a writing verb may just read
         return "\n".join(_fields(answer)) or "Nothing."
     told = _without(answer, list((arguments or {}).values()))
     return "\n".join(_written(told)) or "Done."
@@ -99,7 +99,7 @@ def _field(name: str, value: Json, item: Mapping[str, Json]) -> list[str]:
             return [f"{name}:", *_indented(value.splitlines())]
         case str() if _is_quoted(name, value):
             return [_credit(name, item), *quoted(value)]
-        case Mapping() if name in JSON_VALUES:
+        case Mapping() | list() if name in JSON_VALUES:  # whose keys are recorded text as well
             return [_credit(name, item), *quoted(json.dumps(value, ensure_ascii=False, indent=1))]
         case Mapping():
             return [f"{name}:", *_indented(_fields(value))]

@@ -3,8 +3,8 @@
 Every flush makes one small pack. Folding copies the entries of many small packs into one, without
 recompressing, in tiers, so that a pack is copied a few times in its life. Now and then git repacks what has
 been folded, for deltas; that may take long, and folding goes on meanwhile with what is newer. Both keep every
-object, reachable or not: a commit that is being written is not reachable yet. What upkeep did is judged by
-what is on disk afterwards, not by an exit code.
+object, reachable or not: a commit that is being written is not reachable yet. Only a thorough repack lets go of
+what no ref has held for long (see `expiry`). What upkeep did is judged by what is on disk afterwards, not by an exit code.
 """
 
 import logging
@@ -21,7 +21,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gitmem.errors import GitmemError
+from gitmem.git.expiry import Expiry
 from gitmem.git.objects import KEEP_TEXT, pack_header, store_pack
+from gitmem.git.repacking import clear_halves, repack
 from gitmem.git.repository import Repository, run_git
 
 FOLD_AT = 16  # packs of one tier
@@ -36,7 +38,10 @@ LEFT_OVER_SECONDS = 24 * 3600  # what killed programs left unfinished goes after
 _DELTA_TYPES = (6, 7)
 _HEADER_BYTES = 12
 _PATIENCE_SECONDS = 60.0
+_LISTING_SECONDS = 2.0  # within which git, once started, has seen which packs there are
 _FOLD_PATIENCE_SECONDS = 2.0  # for which a writer waits at the limit
+
+WRITE_LOCK = "write.lock"  # held by who flushes, in gitmem's folder
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +63,7 @@ class Upkeep:
         self._repository = repository
         self._folding = _Alone(repository.private / "upkeep.lock")
         self._repacking = _Alone(repository.private / "repack.lock")
+        self._expiry = Expiry(repository.private / "referenced")
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._flushes = 0
@@ -122,23 +128,44 @@ class Upkeep:
         many = before.packs > PACKS_MAX or before.loose_objects > LOOSE_MAX
         return many or self._undeltified_bytes() > REPACK_AT_BYTES
 
+    def wants_thorough(self) -> bool:
+        """Whether a thorough run is due: one a week lets what no ref holds leave in time."""
+        return self._expiry.is_due()
+
+    @property
+    def last_thorough(self) -> float:
+        """When the last thorough run began; 0 if that is not known."""
+        return self._expiry.latest
+
     def _repack(self, *, thorough: bool) -> None:
         note = self._repository.private / "repacking"
-        note.write_text("\n".join(each.name for each in self._repository.objects.packs()))
+        with FileLock(self._repository.private / WRITE_LOCK).acquire(timeout=_PATIENCE_SECONDS):
+            clear_halves(self._repository, flushed=True)
+        with self._folding.entered(_PATIENCE_SECONDS):  # a fold that is under way knows nothing of the note yet
+            clear_halves(self._repository, flushed=False)
+            note.write_text("\n".join(each.name for each in self._repository.objects.packs()))
         try:
-            repack(self._repository, thorough=thorough)
+            if thorough:
+                with self._expiry.round() as expires:
+                    repack(self._repository, thorough=True, expires=expires)
+            else:
+                repack(self._repository)
         finally:
             note.unlink(missing_ok=True)
         names = [each.name for each in self._repository.objects.packs()]
         (self._repository.private / "repacked").write_text("\n".join(names))
 
     def _being_repacked(self) -> set[str]:
-        names = _noted(self._repository.private / "repacking")
-        if names:
-            with suppress(Timeout), self._repacking.entered(0):
-                (self._repository.private / "repacking").unlink(missing_ok=True)  # of a killed process
-                return set()
-        return names
+        note = self._repository.private / "repacking"
+        names = _noted(note)
+        if not names:
+            return names
+        with suppress(Timeout), self._repacking.entered(0):
+            note.unlink(missing_ok=True)  # of a killed process
+            return set()
+        # git makes a list of its own soon after the note, and gives up if a pack of it is gone
+        until = _modified(note) + _LISTING_SECONDS
+        return names | {each.name for each in self._repository.objects.packs() if _modified(each) < until}
 
     def condition(self) -> Condition:
         """What there is on disk now."""
@@ -198,6 +225,13 @@ def _release_kept(made: Path) -> None:
         with suppress(FileNotFoundError):  # a push took its own away
             if keep.stem != made.stem and keep.read_bytes() == KEEP_TEXT:
                 keep.unlink()
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _size(path: Path) -> int:
@@ -262,7 +296,8 @@ def fold(repository: Repository, *, leave: Collection[str] = ()) -> int:
 def _crowded_tier(packs: list[Path]) -> list[Path]:
     tiers: dict[int, list[Path]] = {}
     for path in packs:
-        if path.with_suffix(".keep").exists():
+        # a pack of what no ref holds tells by its .mtimes when each may go
+        if path.with_suffix(".keep").exists() or path.with_suffix(".mtimes").exists():
             continue
         size, tier = _size(path.with_suffix(".pack")), 0
         while size > TIER_BYTES * TIER_FACTOR**tier:
@@ -300,12 +335,3 @@ def _remove_pack(index: Path) -> None:
     # the index first: without it nobody looks for the pack; whoever has it open reads on
     for suffix in (".idx", ".rev", ".bitmap", ".pack"):
         index.with_suffix(suffix).unlink(missing_ok=True)
-
-
-def repack(repository: Repository, *, thorough: bool = False) -> None:
-    """Let git find deltas. Unreachable objects are kept: some belong to commits that are about to land.
-
-    `-F`, because git takes two whole objects of one pack for tried already, and a fold has put them there.
-    """
-    which = ("-a", "-k") if thorough else ("--geometric=2",)
-    run_git(repository.path, "repack", "-d", "-F", "-q", *which)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -131,6 +132,11 @@ def _checked(path: Path) -> Path:
     if not ((path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()):
         raise NotARepository(path, "it lacks HEAD, objects or refs")
     return path
+
+
+def git_version() -> tuple[int, ...]:
+    """The version of the git program, such as (2, 39)."""
+    return tuple(int(number) for number in re.findall(r"\d+", run_git(Path.cwd(), "--version"))[:2])
 
 
 def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:

@@ -33,6 +33,16 @@ class Settings(Record):
     home: ClassVar[str] = PATH
 
     format: int = field("version of the file layout", check=between(1, FORMAT_VERSION), example=1)
+    message_days: int = field(
+        "for how many days messages are kept that everybody concerned has read", default=30, check=between(1, 36_500)
+    )
+    idle_days: int = field(
+        "after how many days without a sign of life a session is given up", default=14, check=between(1, 36_500)
+    )
+    chain_commits: int = field(
+        "how many commits locks, messages or sessions of a project gather before their history is archived",
+        default=5000, check=between(100, 1_000_000),
+    )
 
 
 @rule

@@ -14,7 +14,7 @@ from datetime import datetime
 from filelock import FileLock
 
 from gitmem.errors import GitmemError
-from gitmem.git.maintenance import Upkeep
+from gitmem.git.maintenance import WRITE_LOCK, Upkeep
 from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, NewObject, Objects, Person, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
@@ -79,6 +79,15 @@ class _Waiting:
         self.error, self.done = error, True
 
 
+class _Alone(_Waiting):
+    """Somebody in the queue who wants to do more than to propose: no batch goes past them."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.error, self.done, self.turn = None, False, threading.Event()
+
+
 class Writer:
     """Serialises the commits of one process to one repository."""
 
@@ -89,7 +98,7 @@ class Writer:
         self._changed = threading.Condition()
         self._is_led = False
         self._crowd = 1  # how many wrote together last time
-        self._across_processes = FileLock(repository.private / "write.lock", thread_local=False)
+        self._across_processes = FileLock(repository.private / WRITE_LOCK, thread_local=False)
         self._line = threading.RLock()  # who stands in line may have a part of the call stand in line again
         self._line_across_processes = FileLock(repository.private / "line.lock", thread_local=False)
 
@@ -99,10 +108,7 @@ class Writer:
         Raises Stale if what it read has changed, StorageFailed if the disk refuses.
         """
         waiting = _Waiting(proposal)
-        with self._changed:
-            self._queue.append(waiting)
-            self._changed.notify()
-            leads, self._is_led = not self._is_led, True
+        leads = self._join(waiting)
         try:
             if not leads:
                 waiting.turn.wait()
@@ -114,6 +120,27 @@ class Writer:
         if waiting.error is not None:
             raise waiting.error
         return waiting.commit
+
+    def _join(self, waiting: _Waiting) -> bool:
+        """Get into the queue; whether that means to lead."""
+        with self._changed:
+            self._queue.append(waiting)
+            self._changed.notify()
+            leads, self._is_led = not self._is_led, True
+        return leads
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep all others of all processes from writing for the block, which should be short. Pushes do not ask."""
+        waiting = _Alone()
+        leads = self._join(waiting)
+        try:
+            if not leads:
+                waiting.turn.wait()
+            with self._across_processes.acquire(poll_interval=0.002):
+                yield
+        finally:
+            self._leave(waiting, leads=leads or waiting.turn.is_set())
 
     @contextmanager
     def in_line(self) -> Iterator[None]:
@@ -151,7 +178,9 @@ class Writer:
         with self._changed:
             if self._crowd > 1:
                 self._changed.wait_for(lambda: len(self._queue) >= self._crowd, timeout=_GATHER_SECONDS)
-            batch, self._queue = self._queue[:_BATCH_MAX], self._queue[_BATCH_MAX:]
+            alone = (place for place, each in enumerate(self._queue[:_BATCH_MAX]) if isinstance(each, _Alone))
+            count = next(alone, _BATCH_MAX)
+            batch, self._queue = self._queue[:count], self._queue[count:]
         self._crowd = len(batch)
         return batch
 

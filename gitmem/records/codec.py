@@ -16,6 +16,7 @@ from gitmem.records.kind import Field, Kind, Record, kind_of
 from gitmem.records.shape import Json, Mismatch, Scalar
 
 FRONT_MATTER_MAX_BYTES = 32 * 1024
+YAML_FILE_MAX_BYTES = 84 * 1024  # such a file holds its text, too
 DEPTH_MAX = 20
 
 _FENCE = "---\n"
@@ -141,7 +142,7 @@ def _split(text: str) -> tuple[str | None, str, int]:
 def _read(kind: Kind, path: str, scope: str, head: str, body: str, first_line: int) -> Decoded:
     problems: list[Problem] = []
     try:
-        entries = _entries(head)
+        entries = _entries(head, FRONT_MATTER_MAX_BYTES if path.endswith(".md") else YAML_FILE_MAX_BYTES)
     except _BadYaml as bad:
         return Decoded(None, (Problem(path, "front matter" if path.endswith(".md") else "", bad.what, bad.line + first_line),))
     values: dict[str, Any] = {}
@@ -205,9 +206,9 @@ class _Entry:
     line: int
 
 
-def _entries(head: str) -> dict[str, _Entry]:
-    if len(head) > FRONT_MATTER_MAX_BYTES:
-        raise _BadYaml(f"has {len(head):,} characters; at most {FRONT_MATTER_MAX_BYTES:,} are accepted", 0)
+def _entries(head: str, most: int) -> dict[str, _Entry]:
+    if len(head) > most:
+        raise _BadYaml(f"has {len(head):,} characters; at most {most:,} are accepted", 0)
     try:
         node = yaml.compose(head, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:

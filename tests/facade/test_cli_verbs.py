@@ -78,6 +78,15 @@ def test_structures_are_json_and_lists_are_repeated(repo: Path) -> None:
     assert links == [{"rel": "uses", "to": first["id"]}, {"rel": "see_also", "to": first["id"]}]
 
 
+@pytest.mark.parametrize(("typed", "value"), [
+    ("PostgreSQL 16", "PostgreSQL 16"), ("1.10", "1.10"), ("8080", 8080), ("true", True), ('"8080"', "8080"), ("-1", -1),
+    ('{"a": [1.10]}', {"a": [1.1]}), ("", ""), ("[1, ", "[1, "), ("NaN", "NaN"), ("@@home", "@home"),
+])  # fmt: skip
+def test_what_may_be_any_value_is_text_unless_it_is_json_as_json_writes_it(repo: Path, typed: str, value: object) -> None:
+    answer("context", "set", "--key", "k", "--value", typed)
+    assert answer("context", "get", "--key", "k")["value"] == value
+
+
 def test_options_win_over_the_environment(repo: Path, team: Team) -> None:
     team.call("project", action="create", name="api")
     made = answer("record-learning", "Elsewhere", "--content", "text", "--project", "api", "--agent", "bob")

@@ -20,6 +20,7 @@ import gitmem.domains.all  # noqa: F401  declares kinds and verbs
 from gitmem import verbs
 from gitmem.answers import structured
 from gitmem.desk import Desk
+from gitmem.domains.upkeep import tend
 from gitmem.errors import GitmemError
 from gitmem.founding import found
 from gitmem.index.search import Index
@@ -194,6 +195,22 @@ def upkeeper(path: str) -> None:
             _say({"packs": condition.packs})
 
 
+def starter(path: str, number: str) -> None:
+    """Starts sessions until it is killed."""
+    with _started(path, f"starter-{number}") as one:
+        while True:
+            answer = one.call("start_session", budget_tokens=200)
+            _say({"session": answer.value.session_id, "commit": answer.commit})
+
+
+def tender(path: str) -> None:
+    """Tends until it is killed, as several servers would by turns."""
+    with _started(path, "tender") as one:
+        while True:
+            done = tend(one.memory, one.index, patience_seconds=60)
+            _say({"dropped": sum(each.records for each in done.dropped), "archived": len(done.archived), "failed": done.failed})
+
+
 def searcher(path: str, *words: str) -> None:
     with _started(path, "searcher") as one:
         asked = words or json.loads(sys.stdin.readline())
@@ -239,7 +256,7 @@ def racers(path: str, verb: str, calls: str) -> None:
     one.close()
 
 
-ROLES = {each.__name__: each for each in (recorder, editor, definer, unending, upkeeper, searcher, locker, founder, racers)}
+ROLES = {each.__name__: each for each in (recorder, editor, definer, unending, upkeeper, starter, tender, searcher, locker, founder, racers)}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](*sys.argv[2:])

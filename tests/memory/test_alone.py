@@ -1,0 +1,81 @@
+"""Who is alone at the writer keeps everybody else waiting, and nobody for ever."""
+
+import subprocess
+import threading
+
+import pytest
+
+from gitmem.domains.sessions import LiveSession, place_of
+from gitmem.memory.caller import Caller
+from gitmem.memory.memory import Memory
+from tests.proofs.workers import Worker, agent, make
+
+WEB = place_of("web")
+
+
+def write(memory: Memory, number: int) -> None:
+    with memory.transaction(memory.view(WEB), Caller("ann"), f"write {number}") as change:
+        change.put(LiveSession(scope="projects/web", id=f"web_ann_{number:04x}", agent="ann"))
+
+
+def test_nobody_writes_while_one_is_alone_and_all_do_afterwards(memory: Memory):
+    write(memory, 0)
+    threads = [threading.Thread(target=write, args=(memory if number % 2 else Memory(memory.path), number)) for number in range(1, 9)]
+    with memory.writer.alone():
+        head = memory.head(WEB)
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join(0.05)
+        assert memory.head(WEB) == head
+    for each in threads:
+        each.join()
+    assert len(list(memory.repository.log(memory.head(WEB)))) == 9
+
+
+def test_many_who_want_to_be_alone_are_so_one_by_one_among_writers(memory: Memory):
+    write(memory, 0)
+    start, inside, most = threading.Barrier(12), list[int](), list[int]()
+
+    def alone(number: int) -> None:
+        start.wait()
+        for _ in range(5):
+            with memory.writer.alone():
+                inside.append(number)
+                most.append(len(inside))
+                head = memory.head(WEB)
+                assert memory.head(WEB) == head
+                inside.remove(number)
+
+    def writing(number: int) -> None:
+        start.wait()
+        for step in range(5):
+            write(memory, number * 100 + step + 1)
+
+    threads = [threading.Thread(target=alone if number % 2 else writing, args=(number,)) for number in range(12)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert most == [1] * 30
+    assert len(list(memory.repository.log(memory.head(WEB)))) == 31
+
+
+def test_a_failure_while_alone_lets_the_others_go_on(memory: Memory):
+    with pytest.raises(RuntimeError), memory.writer.alone():
+        raise RuntimeError
+    write(memory, 1)
+    assert memory.head(WEB)
+
+
+def test_another_process_waits_too(memory: Memory):
+    make(memory.path)
+    with agent(memory.path) as ann:
+        worker = Worker("recorder", memory.path, 1, 1).ready()
+        head = ann.memory.head()
+        with ann.memory.writer.alone():
+            worker.go()
+            with pytest.raises(subprocess.TimeoutExpired):
+                worker.process.wait(0.5)
+            assert ann.memory.head() == head
+        assert len(worker.finish()) == 1
