@@ -12,7 +12,7 @@ from gitmem.domains.presence import STALE_AFTER, Presence, seen
 from gitmem.domains.projects import Member
 from gitmem.domains.sessions import LiveSession, Session, at_end, live_sessions
 from gitmem.errors import BadArgument
-from gitmem.names import age_in_words, now
+from gitmem.names import age_in_words, name_problem, now
 from gitmem.records.check import at_most, plain_text
 from gitmem.verbs import checked_limit, section, verb
 
@@ -173,7 +173,7 @@ def _skill(name: str, member: Member | None, live: list[LiveSession]) -> str:
 def leave(desk: Desk, session: LiveSession | Session) -> None:
     """With an agent's last session, the agent is gone."""
     others = [each for each in live_in(desk, session.project) if each.agent == session.agent and each.id != session.id]
-    if others:
+    if others or name_problem(session.agent):  # what was pushed may have a name that can have no mark
         return
 
     def edit(mark: Presence | None) -> Presence:

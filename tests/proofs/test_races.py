@@ -61,7 +61,7 @@ def test_one_of_many_holds_a_lock_and_the_others_are_told_who(path: Path):
     won = [each for each in answers if each["answer"]["success"]]
     assert len(won) == 1
     lost = [each["answer"] for each in answers if not each["answer"]["success"]]
-    assert all(each["conflicts"][0]["holder"] == won[0]["agent"] and not each["locked"] for each in lost)
+    assert all(each["conflicts"][0]["held_by"] == won[0]["agent"] and not each["locked"] for each in lost)
 
 
 def test_many_who_lock_different_files_all_hold_theirs_with_numbers_that_rise(path: Path):
@@ -69,7 +69,8 @@ def test_many_who_lock_different_files_all_hold_theirs_with_numbers_that_rise(pa
     assert refused == []
     assert all(each["answer"]["success"] for each in answers)
     with agent(path) as ann:
-        assert len(ann.call("get_locks").value.locks) == len(NAMES)
+        locks = ann.call("get_locks").value.locks
+    assert sorted(each.fence for each in locks) == list(range(1, len(NAMES) + 1))
 
 
 def test_one_of_many_claims_a_message(path: Path):
