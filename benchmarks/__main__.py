@@ -16,6 +16,7 @@ QUICK = {
     "team": ["--agents", "4", "--rounds", "3", "--records", "500", "--starts", "10"],
     "mailbox": ["--large", "2000", "--rounds", "10"],
     "search_speed": ["--records", "2000"],
+    "backlog_speed": ["--items", "1000", "--rounds", "5"],
     "search_quality": ["--functions", "200"],
 }
 

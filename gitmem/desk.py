@@ -13,6 +13,7 @@ from gitmem.memory.view import MAIN_PLACE, Place, View
 from gitmem.memory.writer import Stale
 from gitmem.names import shown
 from gitmem.records.check import at_most, plain_text
+from gitmem.records.kind import Kind
 
 BODY_MAX = 2000  # characters of a reason in a commit's message
 TRIES = 40
@@ -102,9 +103,9 @@ class Desk:
             raise BadArgument(f"The reason {what}.", fix="Say it shorter and in plain text; long text belongs into a record.")
         return DeskTransaction(self, self.memory.transaction(self.view(place), self.caller, subject, verb=self._verb, body=body))
 
-    def find(self, record_id: str, view: View | None = None) -> str:
-        """The path of the record that an id or the start of its digits means, the desk's project first."""
-        return find_path(view or self.view(), record_id, scope=self.scope if self._project else None)
+    def find(self, record_id: str, view: View | None = None, *, kind: Kind | None = None) -> str:
+        """The path of the record (of a kind, or of any) that an id or the start of its digits means, the desk's project first."""
+        return find_path(view or self.view(), record_id, scope=self.scope if self._project else None, kind=kind)
 
     def restart(self) -> None:
         """Let go of the snapshots: the next view is of the present."""

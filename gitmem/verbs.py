@@ -110,11 +110,18 @@ class Verb:
 
     def bind(self, arguments: Mapping[str, Json]) -> dict[str, Any]:
         """The call's arguments as typed values. Raises BadArgument with every problem at once."""
+        bound, problems = self.load(arguments)
+        if problems:
+            raise BadArgument(f"{self.name}: " + "; ".join(problems) + ".", fix=f"{self.name} takes {self._usage()}.")
+        return bound
+
+    def load(self, arguments: Mapping[str, Json]) -> tuple[dict[str, Any], list[str]]:
+        """What of the arguments can be typed, and what is wrong with the others."""
         problems: list[str] = []
         bound: dict[str, Any] = {}
         given = self._canonical(arguments, problems)
         for name, value in given.items():
-            if value is None or name in DESK_ARGUMENTS:
+            if value is None or (name in DESK_ARGUMENTS and name not in self._own):
                 continue  # an optional argument sent as null is one left out
             try:
                 bound[name] = self.parameters[name].shape.load(value)
@@ -122,9 +129,12 @@ class Verb:
                 problems += [f"{mismatch_place(name, where)} {what}" for where, what in mismatch.problems]
         missing = [p for p in self.parameters.values() if p.required and p.name not in bound]
         problems += [f"{p.name} is missing ({p.description.rstrip('.')})" for p in missing if given.get(p.name) is None]
-        if problems:
-            raise BadArgument(f"{self.name}: " + "; ".join(problems) + ".", fix=f"{self.name} takes {self._usage()}.")
-        return bound
+        return bound, problems
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        # an argument of the function may be called as one that is settled before: then it is the verb's
+        return frozenset(inspect.signature(self.function).parameters)
 
     def _canonical(self, arguments: Mapping[str, Json], problems: list[str]) -> dict[str, Json]:
         aliases = {alias: name for alias, name in {**ALIASES, **self.aliases}.items() if name in self.parameters}

@@ -79,6 +79,17 @@ CALLS: dict[str, dict[str, Any]] = {
     "forget": {"key": "psr"},
     "list_memories": {},
     "context": {"action": "set", "key": "stack", "value": ["Python", "git"]},
+    "add_backlog_item": {"title": "Fix the queue", "blocked_by": ["ITEM"]},
+    "get_backlog_item": {"id": "ITEM"},
+    "list_backlog": {"text": "login"},
+    "update_backlog_item": {"id": "ITEM", "priority": "high", "reason": "it hurts"},
+    "complete_backlog_item": {"id": "ITEM", "resolution": "fixed"},
+    "batch_backlog": {"action": "create", "items": [{"title": "One"}, {"title": "Two"}]},
+    "claim_backlog_item": {"next": True},
+    "ready_backlog": {},
+    "set_plan": {"id": "ITEM", "plan": "First look."},
+    "set_result": {"id": "ITEM", "result": "It works."},
+    "checklist": {"action": "check", "name": "launch", "item_index": 0, "notes": "all green"},
 }
 # Where marks are: overwritten blobs, never commits.
 MARKS = ("refs/gitmem/presence/", "refs/gitmem/inbox/", "refs/gitmem/usage/")
@@ -102,11 +113,21 @@ def prepared(team: Team) -> dict[str, str]:
     team.call("lock_files", files=["docs/"], reason="theirs", agent="bob")
     team.call("update_work", title="Wait", files_touched=["docs/"], waiting_for_signal="schema-ready", agent="bob")
     team.call("remember", key="psr", value="Pipeline status report", category="term")
-    return {"ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"], "MESSAGE": message["id"]}
+    item = team.call("add_backlog_item", title="Fix the login", description="It fails.")
+    team.call("checklist", action="create", arguments={"name": "launch", "items": ["Tests pass"]})
+    return {
+        "ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"], "MESSAGE": message["id"], "ITEM": item["id"],
+    }  # fmt: skip
 
 
 def arguments_of(verb: Verb, prepared: dict[str, str]) -> dict[str, Any]:
-    return {name: prepared.get(value, value) if isinstance(value, str) else value for name, value in CALLS[verb.name].items()}
+    return {name: _filled(value, prepared) for name, value in CALLS[verb.name].items()}
+
+
+def _filled(value: Any, prepared: dict[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_filled(each, prepared) for each in value]
+    return prepared.get(value, value) if isinstance(value, str) else value
 
 
 def answer_of(team: Team, verb: Verb, prepared: dict[str, str]) -> dict[str, Any]:

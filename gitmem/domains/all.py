@@ -2,7 +2,13 @@
 
 import gitmem.domains.agents
 import gitmem.domains.autopilot
+import gitmem.domains.backlog.batches
+import gitmem.domains.backlog.claiming
+import gitmem.domains.backlog.planning
+import gitmem.domains.backlog.reading
+import gitmem.domains.backlog.upcoming
 import gitmem.domains.briefing
+import gitmem.domains.checklists
 import gitmem.domains.context
 import gitmem.domains.guidelines
 import gitmem.domains.kinds

@@ -1,6 +1,9 @@
 """Importing this module declares every record kind and gate rule, and nothing that is slow to import."""
 
 import gitmem.domains.autopilot
+import gitmem.domains.backlog.dependencies
+import gitmem.domains.backlog.record
+import gitmem.domains.checklists
 import gitmem.domains.context
 import gitmem.domains.guidelines
 import gitmem.domains.knowledge.record

@@ -21,6 +21,7 @@ TITLES = ("title", "subject", "topic", "name", "path")
 # Texts that agents write: always quoted. Any other text is quoted as soon as it has several lines.
 RECORDED = (
     "content", "body", "message", "text", "snippet", "description", "summary", "handoff_notes", "notes", "reason", "value",
+    "plan", "result", "resolution",
 )
 ALWAYS_QUOTED = ("content", "body", "message", "text", "snippet", "value")
 # Guidelines are meant to be followed, so they are not held at a distance.

@@ -1,11 +1,13 @@
 """What git knows of a file's past: its versions, who wrote which line, how two versions differ."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from gitmem.git.objects import Commit
 from gitmem.git.repository import Repository, run_git
+from gitmem.names import format_time
 
 _NO_BLOB = "0" * 40
 _BLAME_HEAD = re.compile(r"([0-9a-f]{40}) \d+ (\d+)(?: \d+)?")
@@ -13,36 +15,58 @@ _BLAME_HEAD = re.compile(r"([0-9a-f]{40}) \d+ (\d+)(?: \d+)?")
 
 @dataclass(frozen=True)
 class FileVersion:
-    """What one commit did to a file: `blob` is its new version, "" if the commit removed it."""
+    """What one commit did to a file: `blob` is its new version, "" if the commit removed it.
+
+    `old_path` is where it stood before, which is another folder if the commit moved it.
+    """
 
     commit: Commit
     path: str
     blob: str
     old_blob: str
+    old_path: str
 
 
 def file_versions(repository: Repository, head: str, name: str) -> Iterator[FileVersion]:
-    """The commits that touched a file called `name`, in whatever folder, newest first."""
+    """The commits that touched a file called `name`, in whatever folder, newest first. To move it is one change."""
     return _versions(repository, head, f":(glob)**/{name}")
 
 
-def path_versions(repository: Repository, head: str, *paths: str) -> Iterator[FileVersion]:
-    """The commits that touched these files, or files in these folders, children first."""
+def path_versions(repository: Repository, head: str, *paths: str, since: datetime | None = None) -> Iterator[FileVersion]:
+    """The commits that touched these files, or files in these folders, children first; none that is older than `since`."""
     # a merge is told as what it changed on main, so that what was settled in a merge is found as well
-    how = ("--topo-order", "--diff-merges=first-parent")
+    how = ["--topo-order", "--diff-merges=first-parent", *([f"--since={format_time(since)}"] if since else [])]
     return _versions(repository, head, *(f":(literal){path}" for path in paths), how=how)
 
 
-def _versions(repository: Repository, head: str, *pathspecs: str, how: tuple[str, ...] = ()) -> Iterator[FileVersion]:
+def _versions(repository: Repository, head: str, *pathspecs: str, how: Sequence[str] = ()) -> Iterator[FileVersion]:
     arguments = ("--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z", *how)
     output = run_git(repository.path, "log", *arguments, head, "--", *pathspecs)
     for block in output.split("\x01")[1:]:
         oid, _, rest = block.partition("\0")
         fields = [field for field in rest.lstrip("\n").split("\0") if field]
+        changes = []
         for change, path in zip(fields[::2], fields[1::2], strict=False):
             _, _, old, new, _ = change.lstrip(":").split(" ")
-            blobs = ["" if blob == _NO_BLOB else blob for blob in (new, old)]
-            yield FileVersion(repository.objects.commit(oid.strip()), path, *blobs)
+            blob, old_blob = ("" if each == _NO_BLOB else each for each in (new, old))
+            changes.append(FileVersion(repository.objects.commit(oid.strip()), path, blob, old_blob, path))
+        yield from _with_moves(changes)
+
+
+def _with_moves(changes: list[FileVersion]) -> Iterator[FileVersion]:
+    """The changes of one commit, with what went in one folder and came in another told as one."""
+    gone = {_name(each.path): each for each in changes if not each.blob}
+    come = {_name(each.path) for each in changes if not each.old_blob}
+    for each in changes:
+        left = gone.get(_name(each.path))
+        if left is None or _name(each.path) not in come:
+            yield each
+        elif not each.old_blob:
+            yield replace(each, old_blob=left.old_blob, old_path=left.path)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def blame(repository: Repository, head: str, path: str) -> Iterator[tuple[Commit, str]]:

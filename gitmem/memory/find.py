@@ -7,7 +7,7 @@ from gitmem.errors import BadArgument, NotFound
 from gitmem.git.objects import FOLDER
 from gitmem.memory.view import View
 from gitmem.names import shown
-from gitmem.records.kind import KINDS
+from gitmem.records.kind import KINDS, Kind
 
 _PART = re.compile(r"(?:[a-z0-9][a-z0-9-]*-)?([0-9a-f]{4,40})")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -20,8 +20,10 @@ class Ambiguous(BadArgument):
         super().__init__(f"{shown(part)} could be any of {', '.join(sorted(ids)[:5])}.", fix="Give more of its digits.")
 
 
-def find_path(view: View, record_id: str, *, scope: str | None = None) -> str:
+def find_path(view: View, record_id: str, *, scope: str | None = None, kind: Kind | None = None) -> str:
     """The path of the record with this id or shortened id. Looks in `scope` first, then shared, then everywhere.
+
+    `kind` is the only kind that is meant; left out, any.
 
     Raises NotFound, Ambiguous, or BadArgument if it is no id at all. Nothing counts as read, so that
     a write to one record does not depend on its neighbours.
@@ -35,7 +37,7 @@ def find_path(view: View, record_id: str, *, scope: str | None = None) -> str:
         )
     hex_part = match[1]
     for scopes in _rounds(view, scope):
-        found = [path for each in scopes for path in _matches(view, each, text, hex_part)]
+        found = [path for each in scopes for path in _matches(view, each, text, hex_part, kind)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -58,8 +60,8 @@ def _names(view: View, folder: str) -> Iterable[str]:
     return view.objects.tree(entry.oid).entries if entry and entry.mode == FOLDER else ()
 
 
-def _matches(view: View, scope: str, text: str, hex_part: str) -> Iterator[str]:
-    for declared in KINDS.values():
+def _matches(view: View, scope: str, text: str, hex_part: str, kind: Kind | None) -> Iterator[str]:
+    for declared in [kind] if kind else KINDS.values():
         home = declared.record.home
         if declared.record.ref == view.place.family and "{shard}" in home:
             for folder in _expand(view, home.partition("/{shard}")[0].replace("{scope}", scope)):
