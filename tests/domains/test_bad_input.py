@@ -261,23 +261,20 @@ def test_all_problems_of_a_record_are_listed_at_once(ann: Agent):
 WRONG: list[Any] = [None, True, 7, -1, 1.5, float("nan"), [], [[]], [None], {}, {"a": {"b": []}}, "", "\x00", "x" * 100_000, 10**30, "10" * 30, ["\ud800"], {"\ud800": 1}]
 
 
-def _named(value: Any) -> str:
-    return repr(value)[:20].encode("ascii", "backslashreplace").decode()
-
-
-@pytest.mark.parametrize(("verb", "value"), [
-    pytest.param(verb, value, id=f"{verb}-{_named(value)}")
-    for verb in sorted(VERBS) for value in WRONG
-])  # fmt: skip
-def test_no_value_of_any_argument_of_any_verb_gets_anything_but_an_answer_or_a_refusal(ann: Agent, verb: str, value: Any):
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_no_value_of_any_argument_of_a_verb_gets_anything_but_an_answer_or_a_refusal(ann: Agent, verb: str):
     called = VERBS[verb]
     good = {
         "action": "get", "name": "web", "topic": "x", "title": "x", "content": "x", "id": first(ann), "operation": "append", "text": "x",
         "new_status": "active", "tag": "t", "reason": "x", "query": "x", "version": "0" * 40, "summary": "x", "task_description": "x",
     }
     needed = {name: good.get(name, "x") for name, parameter in called.parameters.items() if parameter.required}
+    patience = {"timeout_seconds": 0} if called.waits else {}
     for name in called.parameters:
-        answer_of(as_agent(ann, name="mallory"), verb, **needed | {name: value})
+        for value in WRONG:
+            waits_long = name in patience and (value is None or (isinstance(value, (int, float)) and value > 0))
+            if not waits_long:
+                answer_of(as_agent(ann, name="mallory"), verb, **needed | patience | {name: value})
 
 
 # --- queries ----------------------------------------------------------------------------------------
