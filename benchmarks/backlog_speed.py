@@ -1,9 +1,8 @@
-"""How fast the backlog answers when it is large: against one with a hundred items, in a process that has read none of them.
+"""How fast the backlog answers when it is large: against one with a few hundred items, in a process that has read none of them.
 
-    python -m benchmarks.backlog_speed [--items 10000] [--rounds 20] [--folder DIR]
+    python -m benchmarks.backlog_speed [--items 10000] [--rounds 20]
 
-A third of the items are done, one in five waits for another one, half belong to somebody. With --folder the
-repository is kept and used again.
+A sixth of the items are done, one in five waits for another one, three in five belong to somebody.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from gitmem.memory.memory import Memory
 from gitmem.names import now
 from gitmem.verbs import SECTIONS
 
-SMALL = 100
+SMALL = 300
 CALLER = Caller("agent-1", "declared")
 _WORDS = ["cache", "retry", "login", "queue", "index", "price", "mail", "upload", "search", "report", "session", "limit"]
 _STATUSES: list[Status] = ["open", "open", "open", "in_progress", "deferred", "done"]
@@ -54,9 +53,7 @@ def items(count: int) -> list[BacklogItem]:
 
 
 def fill(path: Path, count: int) -> None:
-    """Make a memory with so many items, if it is not there, and its index."""
-    if path.exists():
-        return
+    """Make a memory with so many items, and its index."""
     memory, _ = found(path)
     with memory.transaction(memory.view(), CALLER, "fill") as change:
         change.put(Project(scope="projects/web", name="web", created=now()))
@@ -115,11 +112,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = arguments.folder or Path(temporary)
-        small, large = folder / f"backlog-{SMALL}.git", folder / f"backlog-{arguments.items}.git"
+    with tempfile.TemporaryDirectory() as folder:
+        small, large = Path(folder) / "small.git", Path(folder) / "large.git"
         fill(small, SMALL)
         fill(large, arguments.items)
         print(f"{'':26} {SMALL:>8} items {arguments.items:>10} items {'ratio':>8}   first call")

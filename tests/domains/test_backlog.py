@@ -212,6 +212,19 @@ def test_a_list_by_words_has_the_best_matches_and_keeps_its_filters(team: Team, 
     assert team.call("list_backlog", text="nothing says this")["items"] == []
 
 
+def test_what_is_a_part_of_an_item_or_waits_for_it_is_told_up_to_a_number(team: Team):
+    epic = add(team, "Epic")
+    put(team, *(item(f"Part {number}", parent=epic, blocked_by=(epic,)) for number in range(60)))
+    read = team.call("get_backlog_item", id=epic)
+    assert (len(read["children"]), len(read["blocks"])) == (50, 50)
+    assert read["note"].startswith("10 more blocks and 10 more children; list_backlog(parent=")
+    assert team.call("list_backlog", parent=epic[-8:])["total"] == 60
+    assert team.call("list_backlog", parent=epic, text="part 7", limit=1)["items"][0]["title"] == "Part 7"
+    closed = team.call("complete_backlog_item", id=epic)
+    assert (len(closed["unblocked"]), closed["note"]) == (20, "40 more are unblocked")
+    assert "There is no backlog item" in team.refusal("list_backlog", parent="nothing-00000000").message
+
+
 def test_a_list_tells_what_an_item_still_waits_for(team: Team):
     one, two = add(team, "One"), add(team, "Two")
     add(team, "Three", blocked_by=[one, two])

@@ -8,7 +8,7 @@ from itertools import islice
 from gitmem.desk import Desk
 from gitmem.domains.backlog.dependencies import items_of, open_blockers
 from gitmem.domains.backlog.drafting import raise_all, revised
-from gitmem.domains.backlog.finding import find_item
+from gitmem.domains.backlog.finding import find_item, id_at
 from gitmem.domains.backlog.order import Queue
 from gitmem.domains.backlog.planning import NOTHING_NEW
 from gitmem.domains.backlog.record import STARTABLE, UNCLOSED, WAITS_FOR, BacklogItem
@@ -199,7 +199,7 @@ def ready_total(desk: Desk, view: View, assignees: Sequence[str]) -> int:
     """How many items can be started, without reading them."""
     where = _where(desk, assignees)
     named = desk.index.count(view=view, by=WAITS_FOR, where=where)
-    unfinished = [_id_of(path) for path in desk.index.paths(UNCLOSED, *named, view=view)] if named else []
+    unfinished = [id_at(path) for path in desk.index.paths(UNCLOSED, *named, view=view)] if named else []
     waiting = desk.index.count(view=view, by="kind", where=where | {WAITS_FOR: unfinished}) if unfinished else {}
     return _startable(desk, view, assignees).total - sum(waiting.values())
 
@@ -212,7 +212,3 @@ def _startable(desk: Desk, view: View, assignees: Sequence[str]) -> Queue:
 
 def _where(desk: Desk, assignees: Sequence[str]) -> dict[str, list[str]]:
     return {STARTABLE: [f"{scope} {each}" for scope in (desk.scope, "shared") for each in assignees]}
-
-
-def _id_of(path: str) -> str:
-    return path.rpartition("/")[2].removesuffix(".md")

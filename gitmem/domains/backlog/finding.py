@@ -48,7 +48,12 @@ def _near(desk: Desk, item_id: str) -> list[str]:
     # the slug of an id is its title, and a title is what else may have been sent
     words = item_id.strip()[:_WORDS_MAX].replace("-", " ").replace("_", " ")
     found = desk.index.search(words, view=desk.memory.view(), where={"kind": ["backlogitem"]}, limit=_NEAR_MAX)
-    return [hit.path.rpartition("/")[2].removesuffix(".md") for hit in found.hits]
+    return [id_at(hit.path) for hit in found.hits]
+
+
+def id_at(path: str) -> str:
+    """The id of the item at a path."""
+    return path.rpartition("/")[2].removesuffix(".md")
 
 
 def scopes_of(view: View) -> list[str]:

@@ -22,6 +22,7 @@ from gitmem.domains.backlog.record import TITLED, BacklogItem, ItemType, Priorit
 from gitmem.errors import GitmemError
 from gitmem.verbs import check_version, verb
 
+UNBLOCKED_MAX = 20  # told by name
 NOTHING_NEW = "it is so already; nothing was written"
 
 
@@ -173,8 +174,9 @@ def _revise(desk: Desk, old: BacklogItem, given: Given, what: str, *, reason: st
     raise_all(problems or [*check_circles(desk.view(), [(old, new)])])
     changed, moved_from = changes(old, new), old.project if new.scope != old.scope else None
     unblocked = unblocked_by(desk, [new]) if new.is_closed and not old.is_closed else ()
+    more = f"{len(unblocked) - UNBLOCKED_MAX} more are unblocked" if len(unblocked) > UNBLOCKED_MAX else None
     with desk.transaction(f"backlog: {what} {new.id}: {'; '.join(changed)}", body=reason) as change:
         return written(
-            put(change, old, new), changed=changed, moved_from=moved_from, unblocked=unblocked or None,
-            note=None if changed else NOTHING_NEW,
+            put(change, old, new), changed=changed, moved_from=moved_from, unblocked=unblocked[:UNBLOCKED_MAX] or None,
+            note=more if changed else NOTHING_NEW,
         )  # fmt: skip

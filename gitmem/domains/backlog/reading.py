@@ -9,7 +9,7 @@ from gitmem.domains.backlog.assigning import ME
 from gitmem.domains.backlog.dependencies import Items, items_of, open_blockers
 from gitmem.domains.backlog.drafting import Reference, reference
 from gitmem.domains.backlog.edits import ItemEdit, edit_of, versions_of
-from gitmem.domains.backlog.finding import item_path
+from gitmem.domains.backlog.finding import id_at, item_path
 from gitmem.domains.backlog.order import Queue
 from gitmem.domains.backlog.record import BLOCKED_BY, PARENT, STATUSES, UNFINISHED, BacklogItem, ItemType, Priority, Status
 from gitmem.errors import BadArgument
@@ -19,6 +19,7 @@ from gitmem.verbs import checked_limit, verb
 
 LIMIT_MAX = 100
 HISTORY_MAX = 50
+LINKED_MAX = 50
 TEXT_MAX = 2000
 NOBODY = "nobody"
 GONE = "gone"
@@ -55,6 +56,7 @@ class Item:
     commit: str
     edits: int
     history: tuple[ItemEdit, ...]
+    note: str | None
 
 
 @dataclass(frozen=True)
@@ -103,24 +105,31 @@ def get_backlog_item(desk: Desk, id: str, as_of: str = "") -> Item:  # noqa: A00
     items, parts = items_of(view), item.parts
     versions = versions_of(desk, view, item)
     first = versions[-1].commit.author.name if versions else ""
+    blocks, children = _linked(desk, view, BLOCKED_BY, item), _linked(desk, view, PARENT, item)
     return Item(
         id=item.id, title=item.title, status=item.status, priority=item.priority, item_type=item.item_type, project=item.project,
         ready=item.is_startable and not open_blockers(items, item),
         assigned_to=item.assigned_to or None, milestone=item.milestone or None, tags=item.tags or None,
         description=parts.description, plan=parts.plan or None, result=parts.result or None, resolution=item.resolution or None,
         blocked_by=tuple(_named(items, each) for each in item.blocked_by) or None,
-        blocks=_linked(desk, view, BLOCKED_BY, item) or None,
+        blocks=blocks[:LINKED_MAX] or None,
         parent=_named(items, item.parent) if item.parent else None,
-        children=_linked(desk, view, PARENT, item) or None,
+        children=children[:LINKED_MAX] or None,
         created_by=item.created_by or first, created=item.created, started=item.started, closed=item.closed,
         path=path, version=item.version, commit=view.commit,
         edits=len(versions), history=tuple(edit_of(view, each) for each in versions[:HISTORY_MAX]),
+        note=_left_out(item, blocks=len(blocks), children=len(children)),
     )  # fmt: skip
 
 
 def _named(items: Items, item_id: str) -> Reference:
     found = items.get(item_id)
     return reference(found) if found else Reference(item_id, "", GONE)
+
+
+def _left_out(item: BacklogItem, **counts: int) -> str | None:
+    told = [f"{count - LINKED_MAX} more {name}" for name, count in counts.items() if count > LINKED_MAX]
+    return f"{' and '.join(told)}; list_backlog(parent='{item.id}') lists all that it has as children" if told else None
 
 
 def _linked(desk: Desk, view: View, facet: str, item: BacklogItem) -> tuple[Reference, ...]:
@@ -137,6 +146,7 @@ def list_backlog(
     assigned_to: str = "",
     milestone: str = "",
     tag: str = "",
+    parent: str = "",
     text: str = "",
     include_done: bool = False,
     limit: int = 20,
@@ -152,20 +162,22 @@ def list_backlog(
         assigned_to: only what they have; me, or nobody for what is not assigned.
         milestone: only what is planned for it.
         tag: only what has it.
+        parent: only the parts of this item.
         text: only what says this, in any words; the best matches come first.
         include_done: also what is closed.
         limit: at most this many, up to 100.
         cursor: where to go on, from the last answer.
         as_of: as it was then: a commit, a date, or an age such as 7d.
     """
+    view, most, skip = desk.view_as_of(as_of), checked_limit(limit, LIMIT_MAX), _offset(cursor)
     who: dict[str, list[str]] = {"": [], ME: [desk.agent], NOBODY: [""]}
     facets: dict[str, list[str]] = {
         "status": list(status or (STATUSES if include_done else UNFINISHED)), "priority": list(priority),
         "item_type": list(item_type), "assigned_to": who.get(assigned_to, [assigned_to]),
         "milestone": [milestone] if milestone else [], "tags": [tag] if tag else [],
+        PARENT: [id_at(item_path(desk, parent, view))] if parent else [],
     }  # fmt: skip
     where = {facet: values for facet, values in facets.items() if values}
-    view, most, skip = desk.view_as_of(as_of), checked_limit(limit, LIMIT_MAX), _offset(cursor)
     paths, total, note = (_matching if text.strip() else _in_order)(desk, view, where, text, most, skip)
     items = items_of(view)
     listed = tuple(_listed(items, each) for path in paths if isinstance(each := view.record(path), BacklogItem))
