@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 import gitmem.domains.all  # noqa: F401  declares kinds and verbs
 from gitmem import verbs
@@ -18,6 +19,9 @@ from gitmem.git.repository import Repository
 from gitmem.index.search import Index
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
+
+settings.register_profile("gitmem", deadline=None)  # how long an example takes tells of the machine, not of the code
+settings.load_profile("gitmem")
 
 
 @pytest.fixture(autouse=True)

@@ -66,7 +66,7 @@ def test_a_live_session_is_a_sign_of_life_with_its_task_role_and_skills(team: Te
     )["session_id"]
     found = status(team, "worker-1")
     assert found["sessions"] == [session]
-    assert (found["current_task"], found["role"], found["member"], found["active"]) == ("index", "tests", False, True)
+    assert (found["current_task"], found["role"], found["member"], found["active"]) == ("index", "tests", True, True)
     assert found["capabilities"] == ["pytest: fixtures", "git"]
 
 

@@ -563,7 +563,7 @@ def test_the_health_of_the_server_counts_what_is_held(team: Team):
 
 
 @pytest.mark.parametrize(("record", "over"), [
-    (lock_of("ann", "a", minutes_left=1, fence=1), False),
+    (lock_of("ann", "a", minutes_left=600, fence=1), False),
     (lock_of("ann", "a", minutes_left=0, fence=1), True),
     (replace(lock_of("ann", "a", fence=1), until=None), True),
     (BrokenLock(agent="ann", pattern="a", by="ben", reason="r", at=now()), False),
