@@ -128,7 +128,7 @@ def project_path(name: str) -> str:
     return f"projects/{name}/project.yaml"
 
 
-@verb(writes=True, core=True, in_project=False, aliases={"project": "name"})
+@verb(writes=True, in_project=False, aliases={"project": "name"})
 def project(
     desk: Desk,
     action: Literal["create", "get", "list", "add_agent", "add_human", "update_agent", "remove_agent"],

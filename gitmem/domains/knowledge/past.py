@@ -209,7 +209,7 @@ def _pick(versions: list[FileVersion], wanted: str, default: FileVersion) -> Fil
     raise NotFound(f"The record has no version {shown(wanted)}.", fix="history lists its versions and commits.")
 
 
-@verb(core=True)
+@verb()
 def recent_changes(desk: Desk, since: str = "7d", agent: str = "", limit: int = 20) -> RecentChanges:
     """List what changed in the project lately, newest first.
 

@@ -385,7 +385,7 @@ def _target(desk: Desk, view: View, source: Knowledge, target: str) -> Knowledge
     return found if isinstance(found, Knowledge) else None
 
 
-@verb(core=True, in_project=False)
+@verb(in_project=False)
 def list_projects(desk: Desk) -> ProjectList:
     """List all projects of this memory, and how many records each has."""
     view = desk.view()

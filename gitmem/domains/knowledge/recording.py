@@ -73,7 +73,7 @@ def record_learning(
     return _record(desk, _new(desk, topic, content, memory_type, "project", tags, files_related))
 
 
-@verb(writes=True, core=True)
+@verb(writes=True)
 def store(
     desk: Desk,
     title: str,

@@ -106,7 +106,7 @@ class NothingToRenew(NotFound):
 # --- taking -----------------------------------------------------------------------------------------
 
 
-@verb(writes=True, aliases={"ttl": "ttl_minutes"})
+@verb(writes=True, core=True, aliases={"ttl": "ttl_minutes"})
 def lock_files(
     desk: Desk, files: tuple[str, ...], reason: str, ttl_minutes: int = TTL_MINUTES, mode: Mode = "exclusive"
 ) -> LockAnswer:

@@ -14,7 +14,7 @@ LIMIT_MAX = 100
 _EXCERPT = 300
 
 
-@verb(marks=True)
+@verb(marks=True, core=True)
 def get_messages(
     desk: Desk, include_delivered: bool = False, category: Category | None = None, thread: str = "",
     cursor: str = "", limit: int = 20,
