@@ -7,7 +7,7 @@ from functools import cache
 from gitmem.domains.locks import record as locks
 from gitmem.domains.messages import record as messages
 from gitmem.domains.messages.record import EVERYBODY, Message, Slot
-from gitmem.domains.messages.shown import Inbox, Shown, inbox_of
+from gitmem.domains.messages.shown import Inbox, Shown, inbox_of, renew
 from gitmem.domains.projects import Project, project_path
 from gitmem.domains.sessions import FAMILY as SESSIONS
 from gitmem.domains.upkeep import Look, tended
@@ -37,6 +37,13 @@ def read_messages(look: Look) -> Iterator[str]:
             yield message.notice
             yield from (path for path in [message.turn] if path)
             yield from (path for path, _ in look.view.files(message.path.removesuffix(".md")))
+
+
+@tended(messages.FAMILY)
+def told_by_recent_commits(look: Look) -> Iterator[str]:
+    """Nothing: marks of what was shown are made to count by a recent commit, for an old history is archived and then gone."""
+    renew(look.memory, look.project, before=look.time - timedelta(days=1))
+    yield from ()
 
 
 def _sent_before(look: Look, before: datetime) -> Iterator[Message]:

@@ -6,11 +6,12 @@ from datetime import timedelta
 from gitmem.domains.locks.record import Lock
 from gitmem.domains.messages.posting import post
 from gitmem.domains.messages.record import Message
+from gitmem.domains.messages.shown import Shown
 from gitmem.domains.upkeep import tend
 from gitmem.memory.caller import Caller
 from gitmem.memory.view import Place
 from gitmem.names import new_id, now
-from tests.conftest import Team
+from tests.conftest import Team, git
 
 MESSAGES = Place("messages", "web")
 
@@ -70,6 +71,24 @@ def test_answered_messages_take_their_answers_along(team: Team):
     done = tend(team.memory, team.index)
     assert [(each.family, each.records) for each in done.dropped] == [("messages", 2)]
     assert list(team.memory.view(MESSAGES).files()) == []
+
+
+def test_what_was_shown_is_known_when_the_history_of_that_time_is_gone(team: Team):
+    team.call("project", project="", action="add_agent", name="web", member="bob", tier="member")
+    with team.memory.transaction(team.memory.view(MESSAGES), Caller("bob"), "message") as change:
+        change.time = now() - timedelta(days=2)
+        first = Message(scope="projects/web", id=new_id("one"), from_agent="bob", to="ann", subject="one", message="one", sent=now())
+        post(change, first)
+    assert read(team, "ann") == ["one"]
+    sent(team, "ann", 0, "two")
+    tend(team.memory, team.index)
+    mark = team.memory.marks.read(Shown, "web", "ann")
+    assert mark is not None
+    assert mark.commit == team.memory.head(MESSAGES)
+    root = git(team.memory.path, "commit-tree", "-m", "anew", f"{mark.commit}^{{tree}}").strip()
+    git(team.memory.path, "update-ref", MESSAGES.ref, root)
+    assert read(team, "ann") == ["two"]
+    assert read(team, "ann") == []
 
 
 def test_expired_locks_leave_and_held_ones_stay(team: Team):

@@ -8,7 +8,8 @@ messages. What came later, or came late from another clone, is not in that listi
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import ClassVar
 
 from gitmem.domains.messages.mailbox import Listing, Mailbox, mailbox_of
@@ -141,3 +142,24 @@ def _flags(memory: Memory, mailbox: Mailbox, listing: Listing, mark: Shown) -> b
 def _old_news(listing: Listing) -> bytearray:
     since = stamp_of(now() - NEWS)
     return bytearray(slot.mailbox == ALL and slot.stamp < since for slot in listing.slots)
+
+
+def renew(memory: Memory, project: str, *, before: datetime) -> None:
+    """Have marks that count by a commit from before a time count by the present one: old histories are archived."""
+    for mark in memory.marks.all(Shown, project):
+        if _is_from_before(memory, mark, before):
+            memory.marks.change(Shown, project, mark.agent, partial(_renewed, memory, project, mark.agent))
+
+
+def _is_from_before(memory: Memory, mark: Shown, moment: datetime) -> bool:
+    if a_commit(mark.commit) or mark.commit == memory.head(place_of(mark.project)):
+        return False
+    try:
+        return memory.repository.objects.commit(mark.commit).time < moment
+    except MissingObject:
+        return False
+
+
+def _renewed(memory: Memory, project: str, agent: str, mark: Shown | None) -> Shown:
+    inbox = inbox_with(memory, project, agent, mark)
+    return replace(inbox.mark, commit=inbox.view.commit, positions=runs_of(inbox.flags))
