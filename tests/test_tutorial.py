@@ -1,4 +1,4 @@
-"""The tutorial is run as a reader would run it, and everything that it shows must come out.
+"""The tutorial and the worked example are run as a reader would run them, and everything that they show must come out.
 
 The rules for pages that are run:
 
@@ -133,8 +133,9 @@ def compare(command: str, expected: str, printed: str, known: dict[str, str]) ->
     known.update((name, match[f"n{number}"]) for number, name in enumerate(names, 1) if names.index(name) == number - 1)
 
 
-def test_the_tutorial_runs_as_it_is_written(tmp_path: Path):
-    run_page(ROOT / "docs" / "tutorial.md", tmp_path)
+@pytest.mark.parametrize("page", ["tutorial.md", "worked-example.md"])
+def test_the_page_runs_as_it_is_written(page: str, tmp_path: Path):
+    run_page(ROOT / "docs" / page, tmp_path)
 
 
 # --- the runner itself ---------------------------------------------------------------------------

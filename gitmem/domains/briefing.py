@@ -202,6 +202,9 @@ def _ended_mine(desk: Desk, commit: Commit) -> bool:
 def protocol(desk: Desk) -> list[str]:
     """How to work with the team's memory."""
     return [
+        "get_messages first, and between steps; answer with send_message and reply_to.",
+        "claim_backlog_item before you take something up; set_result and complete_backlog_item when it is done.",
+        "lock_files before you edit what others may edit; a conflict names whom to ask. update_work tells what you are at.",
         "query before you work something out; somebody may know.",
         "record_learning as soon as you find something out, not at the end.",
         "edit or change_status what you find outdated; pass if_version so that you overwrite nobody.",

@@ -86,13 +86,15 @@ class AnyValue(Text):
         return found if is_meant else text
 
 
+# What is given without its name, even where it may be left out.
+GIVEN_FIRST = ("id", "files", "path_pattern")
 _TYPES: dict[str, click.ParamType[Any]] = {"string": Text(), "integer": click.INT, "number": click.FLOAT}
 
 
 def command_for(verb: Verb) -> click.Command:
     """The command that calls a verb."""
     own = [each for each in verb.parameters.values() if not _is_the_desks(each)]
-    first = next((each for each in own if each.required), None)
+    first = next((each for each in own if each.required), own[0] if own and own[0].name in GIVEN_FIRST else None)
     options: list[click.Parameter] = [_option(each, required=each.required and each is not first) for each in own]
     return click.Command(
         command_name(verb.name),
@@ -172,7 +174,7 @@ def _settle_first(context: click.Context, first: Parameter, values: dict[str, An
     positional = values.pop(f"_{first.name}")
     option = next(each for each in context.command.params if each.name == first.name)
     if positional in (None, ()):
-        if values[first.name] in (None, ()):
+        if first.required and values[first.name] in (None, ()):
             raise click.MissingParameter(ctx=context, param=option)
         return
     if values[first.name] not in (None, ()):
