@@ -58,7 +58,7 @@ class Agent:
     def _one_round(self, number: int) -> None:
         what = f"{self._name} {number}"
         self.call("noop")
-        self.call("start_session", task_description=f"mend the connection pool, {what}")
+        session = self.call("start_session", task_description=f"mend the connection pool, {what}")
         self.call("record_learning", topic=f"Finding of {what}", content=f"The pool of {what} drops idle connections.")
         self.call("query", query=f"idle connections of {what}")
         self.call("send_message", to_instance=self._neighbour, message=f"{what} is at the pool.")
@@ -70,7 +70,7 @@ class Agent:
         self.call("claim_backlog_item", next=True)
         self.call("noop")
         self.call("unlock_files")
-        self.call("end_session", summary=what, handoff_notes=f"Next after {what}.")
+        self.call("end_session", session_id=session["session_id"], summary=what, handoff_notes=f"Next after {what}.")
 
 
 def together(first: Connection, agents: int, rounds: int) -> None:
@@ -79,9 +79,9 @@ def together(first: Connection, agents: int, rounds: int) -> None:
     team = [
         Agent(Connection(first.host, first.port, name), name, names[(number + 1) % agents]) for number, name in enumerate(names)
     ]
-    for each in team:
-        each.call("start_session", task_description="get to know each other")
-        each.taken.clear()
+    lead = Connection(first.host, first.port, LEAD)
+    for name in names:
+        lead.call("project", action="add_agent", name=PROJECT, member=name)
     barrier = threading.Barrier(agents + 1)
     threads = [threading.Thread(target=each.work, args=(barrier, rounds)) for each in team]
     for thread in threads:
