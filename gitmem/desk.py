@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 from gitmem.errors import BadArgument, GitmemError, NotFound, closest
 from gitmem.memory.caller import Caller
 from gitmem.memory.find import find_path
-from gitmem.memory.memory import Memory
-from gitmem.memory.transaction import Transaction
+from gitmem.memory.proposal import Stale
 from gitmem.memory.view import MAIN_PLACE, Place, View
-from gitmem.memory.writer import Stale
 from gitmem.names import shown
 from gitmem.records.check import at_most, plain_text
 from gitmem.records.kind import Kind
@@ -22,6 +20,8 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from gitmem.index.search import Index
+    from gitmem.memory.memory import Memory
+    from gitmem.memory.transaction import Transaction
 
 
 class UnknownProject(NotFound):
@@ -46,7 +46,7 @@ class Desk:
     Every attempt of a verb sees one fixed view of each place; `restart` moves on to the present.
     """
 
-    def __init__(self, memory: Memory, index: "Index", caller: Caller, *, project: str = "", verb: str = "") -> None:
+    def __init__(self, memory: "Memory", index: "Index", caller: Caller, *, project: str = "", verb: str = "") -> None:
         self.memory = memory
         self.index = index
         self.caller = caller
@@ -138,11 +138,11 @@ class Desk:
 class DeskTransaction:
     """A transaction that tells its desk the commit, and moves the desk on to it."""
 
-    def __init__(self, desk: Desk, transaction: Transaction) -> None:
+    def __init__(self, desk: Desk, transaction: "Transaction") -> None:
         self._desk = desk
         self._transaction = transaction
 
-    def __enter__(self) -> Transaction:
+    def __enter__(self) -> "Transaction":
         return self._transaction
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:

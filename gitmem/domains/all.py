@@ -1,7 +1,7 @@
 """Importing this module declares every kind, verb, section and gate rule."""
 
 import gitmem.domains.agents
-import gitmem.domains.autopilot
+import gitmem.domains.autopilot.acting
 import gitmem.domains.backlog.batches
 import gitmem.domains.backlog.claiming
 import gitmem.domains.backlog.planning

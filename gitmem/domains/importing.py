@@ -20,8 +20,8 @@ from gitmem.git.log import file_versions
 from gitmem.memory.caller import Caller
 from gitmem.memory.gate import BODY_MAX_BYTES, GateRefused, conflict_markers
 from gitmem.memory.memory import Memory
+from gitmem.memory.proposal import Stale
 from gitmem.memory.view import View
-from gitmem.memory.writer import Stale
 from gitmem.names import check_name, new_id, now, slugify
 from gitmem.records.codec import Problem, decode, encode
 from gitmem.records.kind import kind_of

@@ -1,6 +1,6 @@
 """Importing this module declares every record kind and gate rule, and nothing that is slow to import."""
 
-import gitmem.domains.autopilot
+import gitmem.domains.autopilot.record
 import gitmem.domains.backlog.dependencies
 import gitmem.domains.backlog.record
 import gitmem.domains.checklists

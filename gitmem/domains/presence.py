@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gitmem.memory.marks import Mark
-from gitmem.memory.memory import Memory
 from gitmem.names import now
 from gitmem.records.check import at_most
 from gitmem.records.kind import field, kind
+
+if TYPE_CHECKING:
+    from gitmem.memory.memory import Memory
 
 Status = Literal["idle", "busy", "error", "gone"]
 # Who has not been seen for this long is not counted on.
@@ -31,7 +33,7 @@ class Presence(Mark):
     seen: datetime | None = field("when they were last heard of", default=None)
 
 
-def seen(memory: Memory, project: str, agent: str, *, status: Status | None = None, task: str | None = None) -> Presence:
+def seen(memory: "Memory", project: str, agent: str, *, status: Status | None = None, task: str | None = None) -> Presence:
     """Note that an agent is there; what they say of themselves stays if they say nothing new."""
 
     def edit(current: Presence | None) -> Presence:
@@ -44,7 +46,7 @@ def seen(memory: Memory, project: str, agent: str, *, status: Status | None = No
     return memory.marks.change(Presence, project, agent, edit)
 
 
-def last_seen(memory: Memory, project: str, agent: str) -> datetime | None:
+def last_seen(memory: "Memory", project: str, agent: str) -> datetime | None:
     """When an agent was last heard of in a project."""
     found = memory.marks.read(Presence, project, agent)
     return found.seen if found else None

@@ -8,19 +8,21 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gitmem.desk import Desk
 from gitmem.domains.projects import Capability
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.objects import FILE
 from gitmem.memory.gate import BODY_MAX_BYTES
-from gitmem.memory.memory import Memory
 from gitmem.memory.view import Place, View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
 from gitmem.verbs import checked_limit, verb
+
+if TYPE_CHECKING:
+    from gitmem.memory.memory import Memory
 
 FAMILY = "sessions"
 SESSION_ID_MAX = 200
@@ -146,7 +148,7 @@ def place_of(project: str) -> Place:
 AFTER_THE_END = frozenset({"end_session"})
 
 
-def resolve(memory: Memory, session_id: str, verb_name: str = "") -> tuple[str, str]:
+def resolve(memory: "Memory", session_id: str, verb_name: str = "") -> tuple[str, str]:
     """The agent and project of a session that `verb_name` may be called with. Raises UnknownSession."""
     projects = _possible_projects(session_id)
     for project in projects:
@@ -166,13 +168,13 @@ def _possible_projects(session_id: str) -> list[str]:
     return ["_".join(parts[:count]) for count in range(1, len(parts) - 1)]
 
 
-def live(memory: Memory, project: str, session_id: str) -> LiveSession | None:
+def live(memory: "Memory", project: str, session_id: str) -> LiveSession | None:
     """A live session of a project, or None."""
     found = memory.view(place_of(project)).record(f"{session_id}.yaml")
     return found if isinstance(found, LiveSession) else None
 
 
-def count_live(memory: Memory) -> int:
+def count_live(memory: "Memory") -> int:
     """How many sessions are live in all projects."""
     refs = memory.repository.refs.list(f"refs/gitmem/{FAMILY}/")
     objects = memory.repository.objects

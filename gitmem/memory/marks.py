@@ -11,18 +11,20 @@ It lives at `refs/gitmem/<ref>/<project>/<agent>`, which holds the file's blob.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from gitmem.errors import GitmemError
-from gitmem.git.maintenance import Upkeep
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
+from gitmem.memory.proposal import StorageFailed
 from gitmem.memory.view import ParsedFiles, Place
-from gitmem.memory.writer import StorageFailed
 from gitmem.names import check_name
 from gitmem.records.check import a_name
 from gitmem.records.codec import encode
 from gitmem.records.kind import Record, field
+
+if TYPE_CHECKING:
+    from gitmem.git.maintenance import Upkeep
 
 _TRIES = 100
 
@@ -49,7 +51,7 @@ class MarkRefused(GitmemError):
 class MarkBook:
     """The marks of one memory."""
 
-    def __init__(self, repository: Repository, parsed: ParsedFiles, upkeep: Upkeep) -> None:
+    def __init__(self, repository: Repository, parsed: ParsedFiles, upkeep: "Upkeep") -> None:
         self._repository = repository
         self._parsed = parsed
         self._upkeep = upkeep

@@ -9,8 +9,9 @@ from typing import TypeVar
 from gitmem.git.objects import FILE, Entry, NewObject, new_object
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
+from gitmem.memory.proposal import Proposal
 from gitmem.memory.view import View
-from gitmem.memory.writer import Proposal, Writer
+from gitmem.memory.writer import Writer
 from gitmem.names import now
 from gitmem.records.codec import encode
 from gitmem.records.kind import Record

@@ -8,59 +8,21 @@ the ref holds even against programs that know nothing of that lock, such as a pu
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from filelock import FileLock
 
-from gitmem.errors import GitmemError
 from gitmem.git.maintenance import WRITE_LOCK, Upkeep
 from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, NewObject, Objects, Person, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
+from gitmem.memory.proposal import Proposal, Stale, StorageFailed
 from gitmem.memory.view import NO_TREE, names_at
 
 GITMEM = Person("gitmem", "gitmem@gitmem")
 _BATCH_MAX = 64
 _GATHER_SECONDS = 0.004
 _SWAP_TRIES = 20
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A change that is ready to be committed: what it saw, what it does, how its commit is signed.
-
-    `reads` maps every path that was looked at, and `edits` every path that changes, to what stood there
-    and to the blob that will (None: the file goes). `listings` maps folders to the names that were in them.
-    """
-
-    ref: str
-    base: str
-    reads: Mapping[str, Entry | None]
-    listings: Mapping[str, frozenset[str]]
-    edits: Mapping[str, NewObject | None]
-    author: Person
-    message: str
-    time: datetime
-
-
-class Stale(Exception):
-    """Somebody else changed what the proposal read: it must be made again from `tip`."""
-
-    def __init__(self, tip: str, paths: list[str]) -> None:
-        super().__init__(f"{', '.join(paths)} changed")
-        self.tip = tip
-        self.paths = paths
-
-
-class StorageFailed(GitmemError):
-    """The disk did not take a write."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(
-            f"The memory could not be written: {error.strerror or error}. Nothing of this change is kept.",
-            fix="Free space or make the repository's folder writable, then repeat the call.",
-        )
 
 
 class _Waiting:

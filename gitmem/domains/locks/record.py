@@ -4,17 +4,19 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gitmem.domains.locks.patterns import PATTERN_MAX, a_pattern, overlap
 from gitmem.domains.sessions import SESSION_ID_MAX
 from gitmem.memory.gate import Change, rule
-from gitmem.memory.memory import Memory
 from gitmem.memory.view import Place, View
 from gitmem.names import now
 from gitmem.records.check import a_name, at_most, between, one_line
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
+
+if TYPE_CHECKING:
+    from gitmem.memory.memory import Memory
 
 FAMILY = "locks"
 HELD = "held"
@@ -121,7 +123,7 @@ def held_at(view: View, moment: datetime) -> list[Lock]:
     return [lock for lock in view.records(Lock, HELD) if lock.holds_at(moment)]
 
 
-def count_held(memory: Memory) -> int:
+def count_held(memory: "Memory") -> int:
     """How many locks are held in all projects."""
     prefix, moment = f"refs/gitmem/{FAMILY}/", now()
     projects = [ref.removeprefix(prefix) for ref in memory.repository.refs.list(prefix)]

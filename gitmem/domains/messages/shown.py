@@ -10,17 +10,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from gitmem.domains.messages.mailbox import Listing, Mailbox, mailbox_of
 from gitmem.domains.messages.record import ALL, Slot, place_of, stamp_of
 from gitmem.git.objects import MissingObject
 from gitmem.memory.marks import Mark
-from gitmem.memory.memory import Memory
 from gitmem.memory.view import View
 from gitmem.names import now
 from gitmem.records.check import at_most, each, one_line
 from gitmem.records.kind import field, kind
+
+if TYPE_CHECKING:
+    from gitmem.memory.memory import Memory
 
 # Who has no mark yet was not there: what everybody was told longer ago than this is no news to them.
 NEWS = timedelta(days=30)
@@ -112,12 +114,12 @@ class Inbox:
         return replace(self.mark, commit=self.view.commit, positions=runs_of(flags))
 
 
-def inbox_of(memory: Memory, project: str, agent: str) -> Inbox:
+def inbox_of(memory: "Memory", project: str, agent: str) -> Inbox:
     """An agent's inbox as it is now."""
     return inbox_with(memory, project, agent, memory.marks.read(Shown, project, agent))
 
 
-def inbox_with(memory: Memory, project: str, agent: str, mark: Shown | None) -> Inbox:
+def inbox_with(memory: "Memory", project: str, agent: str, mark: Shown | None) -> Inbox:
     """An agent's inbox as it is now, by a mark of theirs; None for who has none."""
     # looked at after the mark was read, so that the view is no older than what the mark tells of
     view = memory.view(place_of(project))
@@ -128,7 +130,7 @@ def inbox_with(memory: Memory, project: str, agent: str, mark: Shown | None) -> 
     return Inbox(view, agent, made, listing, _old_news(listing) if flags is None else flags)
 
 
-def _flags(memory: Memory, mailbox: Mailbox, listing: Listing, mark: Shown) -> bytearray | None:
+def _flags(memory: "Memory", mailbox: Mailbox, listing: Listing, mark: Shown) -> bytearray | None:
     """Which messages of a listing a mark says were shown; None if it does not say."""
     if a_commit(mark.commit) or some_runs(mark.positions):
         return None
@@ -144,14 +146,14 @@ def _old_news(listing: Listing) -> bytearray:
     return bytearray(slot.mailbox == ALL and slot.stamp < since for slot in listing.slots)
 
 
-def renew(memory: Memory, project: str, *, before: datetime) -> None:
+def renew(memory: "Memory", project: str, *, before: datetime) -> None:
     """Have marks that count by a commit from before a time count by the present one: old histories are archived."""
     for mark in memory.marks.all(Shown, project):
         if _is_from_before(memory, mark, before):
             memory.marks.change(Shown, project, mark.agent, partial(_renewed, memory, project, mark.agent))
 
 
-def _is_from_before(memory: Memory, mark: Shown, moment: datetime) -> bool:
+def _is_from_before(memory: "Memory", mark: Shown, moment: datetime) -> bool:
     if a_commit(mark.commit) or mark.commit == memory.head(place_of(mark.project)):
         return False
     try:
@@ -160,6 +162,6 @@ def _is_from_before(memory: Memory, mark: Shown, moment: datetime) -> bool:
         return False
 
 
-def _renewed(memory: Memory, project: str, agent: str, mark: Shown | None) -> Shown:
+def _renewed(memory: "Memory", project: str, agent: str, mark: Shown | None) -> Shown:
     inbox = inbox_with(memory, project, agent, mark)
     return replace(inbox.mark, commit=inbox.view.commit, positions=runs_of(inbox.flags))

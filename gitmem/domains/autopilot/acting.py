@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import ClassVar
 
 from gitmem.desk import Desk
+from gitmem.domains.autopilot.record import BUDGET_MAX, REASON_MAX, Autopilot
 from gitmem.domains.messages.listing import receipt_of
 from gitmem.domains.messages.mailbox import find_message
 from gitmem.domains.messages.recipients import UnknownAgent, is_there, known_in, members
@@ -14,33 +14,12 @@ from gitmem.domains.messages.shown import ACTED_MAX, Shown
 from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.names import age_in_words, format_time, name_problem, now, parse_time
-from gitmem.records.check import a_name, at_most, between, plain_text
-from gitmem.records.kind import Record, field, kind
+from gitmem.records.check import at_most, between, plain_text
 from gitmem.verbs import verb
 
 HOUR = timedelta(hours=1)
-BUDGET_MAX = 100  # an hour
 KEPT = timedelta(days=7)
 DIGEST_MAX_HOURS = 168
-_REASON_MAX = 500
-
-
-@kind
-@dataclass(frozen=True, kw_only=True)
-class Autopilot(Record):
-    """Whether an agent may act on messages without a person, and how far. Admins set it."""
-
-    home: ClassVar[str] = "{scope}/autopilot/{agent}.yaml"
-
-    agent: str = field("whose policy it is", index="keyword", check=a_name, example="ann")
-    enabled: bool = field("whether they may act without a person at all", default=False)
-    depth_cap: int = field("on messages of at most this many replies", default=1, check=between(0, DEPTH_MAX))
-    hourly_budget: int = field("on at most this many messages an hour", default=10, check=between(0, BUDGET_MAX))
-    destructive_gate: bool = field("whether texts that ask for destructive acts need a person", default=True)
-    paused: bool = field("whether it is stopped for now", default=False)
-    reason: str = field("why it is stopped", default="", check=(at_most(_REASON_MAX), plain_text))
-    set_by: str = field("who set it last", default="", check=at_most(100))
-    changed: datetime | None = field("when they did", default=None)
 
 
 @dataclass(frozen=True)
@@ -154,7 +133,7 @@ def pause_autopilot(desk: Desk, agent: str = "", reason: str = "") -> Paused:
     """
     if agent != desk.agent:
         _check_admin(desk, f"pause the autopilot of {agent[:80] or 'everybody'}")
-    if what := at_most(_REASON_MAX)(reason) or plain_text(reason):
+    if what := at_most(REASON_MAX)(reason) or plain_text(reason):
         raise BadArgument(f"reason {what}.", fix="Say it in a line.")
     chosen = [each for each in _policies(desk) if not agent or each.agent == agent]
     if agent and not chosen:

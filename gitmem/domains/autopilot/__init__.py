@@ -1,0 +1,1 @@
+"""Autopilot: which agents may act on messages without a person."""

@@ -1,0 +1,45 @@
+"""Proposals: changes that are ready to be committed, and why one may not be. Light, since the push hook loads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from gitmem.errors import GitmemError
+from gitmem.git.objects import Entry, NewObject, Person
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A change that is ready to be committed: what it saw, what it does, how its commit is signed.
+
+    `reads` maps every path that was looked at, and `edits` every path that changes, to what stood there
+    and to the blob that will (None: the file goes). `listings` maps folders to the names that were in them.
+    """
+
+    ref: str
+    base: str
+    reads: Mapping[str, Entry | None]
+    listings: Mapping[str, frozenset[str]]
+    edits: Mapping[str, NewObject | None]
+    author: Person
+    message: str
+    time: datetime
+
+
+class Stale(Exception):
+    """Somebody else changed what the proposal read: it must be made again from `tip`."""
+
+    def __init__(self, tip: str, paths: list[str]) -> None:
+        super().__init__(f"{', '.join(paths)} changed")
+        self.tip = tip
+        self.paths = paths
+
+
+class StorageFailed(GitmemError):
+    """The disk did not take a write."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            f"The memory could not be written: {error.strerror or error}. Nothing of this change is kept.",
+            fix="Free space or make the repository's folder writable, then repeat the call.",
+        )
