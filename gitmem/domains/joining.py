@@ -4,8 +4,6 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pathspec import GitIgnoreSpec
-
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify
 from gitmem.domains.presence import Presence
@@ -79,6 +77,8 @@ def _named(desk: Desk, project: Project, agent: str, directory: str) -> Joined:
 
 def _whose(project: Project, directory: str) -> Iterator[tuple[str, str]]:
     """The agents among whose paths a directory is, each with the longest pattern that says so."""
+    from pathspec import GitIgnoreSpec  # imported late: most agents say who they are
+
     parts = [part for part in directory.replace("\\", "/").split("/") if part]
     # patterns count from the root of the code, which may be any folder above the directory
     tails = ["/".join(parts[start:]) + "/any" for start in range(len(parts))]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import gitmem.domains.kinds  # noqa: F401  declares the record kinds and the gate's rules
+import gitmem.domains.files  # noqa: F401  declares the record kinds of `main` and the gate's rules
 from gitmem.errors import GitmemError
 from gitmem.git.repository import MAIN, Repository
 from gitmem.memory import gate
@@ -27,8 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"gitmem: there is no hook {shown(name)}\n")
         return 1
     try:
+        updates = [line.split() for line in sys.stdin]
+        if any(ref.startswith(_RECORD_REFS) for _, _, ref in updates):
+            import gitmem.domains.kinds  # noqa: F401  imported late: few pushes touch the refs that the team coordinates on
         repository = Repository(Path(os.environ.get("GIT_DIR", ".")), alternates=_quarantine())
-        reasons = [reason for line in sys.stdin for reason in refused(repository, *line.split())]
+        reasons = [reason for update in updates for reason in refused(repository, *update)]
     except GitmemError as error:
         reasons = [str(error)]
     for reason in reasons:

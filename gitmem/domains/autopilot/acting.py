@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from gitmem.desk import Desk
 from gitmem.domains.autopilot.record import BUDGET_MAX, REASON_MAX, Autopilot
+from gitmem.domains.messages import DEPTH_MAX
 from gitmem.domains.messages.listing import receipt_of
 from gitmem.domains.messages.mailbox import find_message
 from gitmem.domains.messages.recipients import UnknownAgent, is_there, known_in, members
-from gitmem.domains.messages.record import DEPTH_MAX, EVERYBODY, FINISHED, Message, place_of
+from gitmem.domains.messages.record import EVERYBODY, FINISHED, Message, place_of
 from gitmem.domains.messages.shown import ACTED_MAX, Shown
 from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import BadArgument, NotFound, Refused

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from gitmem.domains.messages.record import DEPTH_MAX
+from gitmem.domains.messages import DEPTH_MAX
 from gitmem.records.check import a_name, at_most, between, plain_text
 from gitmem.records.kind import Record, field, kind
 

@@ -3,16 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from gitmem.desk import Desk
 from gitmem.domains.knowledge.record import DAYS_MAX, STALE_AFTER, STATUSES, Knowledge, Link, MemoryType, Status
 from gitmem.domains.projects import Project, project_path
 from gitmem.errors import BadArgument, NotFound
-from gitmem.index.search import Found, Hit
 from gitmem.memory.find import find_path
 from gitmem.memory.view import View
 from gitmem.names import age_in_words, hex_of, now
 from gitmem.verbs import checked_limit, verb
+
+if TYPE_CHECKING:
+    from gitmem.index.search import Found, Hit
 
 LIMIT_MAX = 50
 QUERY_MAX = 10_000
@@ -237,7 +240,7 @@ def _offset(cursor: str) -> int:
     raise BadArgument(f"{cursor[:40]!r} is no cursor.", fix="Pass the cursor of the answer before, or leave it out.")
 
 
-def _searched(found: Found, where: dict[str, list[str]], tags: tuple[str, ...]) -> str:
+def _searched(found: "Found", where: dict[str, list[str]], tags: tuple[str, ...]) -> str:
     scopes = [scope.removeprefix("projects/") for scope in where.get("scope", [])]
     place = " and ".join(scopes) if scopes else "all projects"
     limits = [f"{name} {' or '.join(values)}" for name, values in where.items() if name in ("memory_type", "author")]
@@ -247,7 +250,7 @@ def _searched(found: Found, where: dict[str, list[str]], tags: tuple[str, ...]) 
     return f"{count} in {place}" + (f", only {', '.join(limits)}" if limits else "") + incomplete
 
 
-def _result(view: View, hit: Hit, explain: bool) -> Result | None:
+def _result(view: View, hit: "Hit", explain: bool) -> Result | None:
     record = view.record(hit.path)
     if not isinstance(record, Knowledge):
         return None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import ClassVar, Literal, NamedTuple, get_args
 
+from gitmem.domains.messages import DEPTH_MAX
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
 from gitmem.memory.view import Place
 from gitmem.names import hex_of, name_problem, shard_of, shown
@@ -27,7 +28,6 @@ EVERYBODY = "*"
 # The inbox of what is for everybody. No agent can have that name.
 ALL = "all"
 SUBJECT_MAX = 200
-DEPTH_MAX = 5
 
 Priority = Literal["urgent", "normal", "low"]
 Category = Literal["contract", "task", "question", "info", "review", "blocker"]

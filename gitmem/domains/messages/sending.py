@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gitmem.desk import Desk
+from gitmem.domains.messages import DEPTH_MAX
 from gitmem.domains.messages.mailbox import UnknownMessage, find_message
 from gitmem.domains.messages.posting import SAME_DIGITS, composed, post, post_apart
 from gitmem.domains.messages.recipients import checked_project, checked_recipient, members
-from gitmem.domains.messages.record import DEPTH_MAX, EVERYBODY, SUBJECT_MAX, Category, Message, Priority, place_of
+from gitmem.domains.messages.record import EVERYBODY, SUBJECT_MAX, Category, Message, Priority, place_of
 from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.memory.view import View
 from gitmem.names import age_in_words, now, shard_of, shown, slugify
