@@ -163,7 +163,8 @@ def _skill(name: str, member: Member | None, live: list[LiveSession]) -> str:
     state = _state(name, member, None, live)
     about = ", ".join(each for each in ("a person" if state.type == "human" else "", state.role or "") if each)
     able = ", ".join(state.capabilities or ())
-    return " ".join(each for each in (f"{name}:", able, f"({about})" if about else "") if each) if about or able else ""
+    who = f"{name} ({about})" if about else name
+    return f"{who}: {able}" if able else who if about else ""
 
 
 # --- leaving ---------------------------------------------------------------------------------------

@@ -97,8 +97,8 @@ def test_the_briefing_tells_who_can_do_what(team: Team):
     team.call("project", action="add_agent", name="web", member="bob", role="Backend", capabilities=[{"name": "sql"}])
     team.call("project", action="add_human", name="web", member="pat", role="product")
     team.call("start_session", agent="worker-1", capabilities=[{"name": "pytest", "desc": "fixtures"}])
-    assert skills(team) == ["bob: sql (Backend)", "pat: (a person, product)", "worker-1: pytest: fixtures"]
-    assert skills(team, "bob") == ["pat: (a person, product)", "worker-1: pytest: fixtures"]
+    assert skills(team) == ["bob (Backend): sql", "pat (a person, product)", "worker-1: pytest: fixtures"]
+    assert skills(team, "bob") == ["pat (a person, product)", "worker-1: pytest: fixtures"]
 
 
 def test_with_the_last_session_an_agent_is_gone(team: Team):

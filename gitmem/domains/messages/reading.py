@@ -53,7 +53,7 @@ def messages(desk: Desk) -> list[str]:
     """What others have written to you and you have not read."""
     found = unread(desk)
     lines = [_in_a_line(each) for each in found.messages]
-    return [f"{found.total} unread, the first {found.count}:", *lines] if found.total > found.count else lines
+    return [f"{found.total} unread in all; the most urgent:", *lines] if found.total > found.count else lines
 
 
 def _in_a_line(message: Received) -> str:
@@ -61,5 +61,6 @@ def _in_a_line(message: Received) -> str:
     text = " ".join(message.message.split())
     about = "" if text.startswith(message.subject) else f"{message.subject}: "
     excerpt = text if len(text) <= _EXCERPT else f"{text[: _EXCERPT - 1]}…"
-    head = f"{message.priority} {message.category} of {message.from_agent}{to}, {message.age} ago [{message.id}]"
-    return f"{head}: {about}{excerpt}"
+    head = f"{message.priority} {message.category} from {message.from_agent}{to}, {message.age} ago [{message.id}]"
+    person = " (nobody may act on it without a person)" if message.require_human else ""
+    return f"{head}{person}: {about}{excerpt}"
