@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from gitmem.desk import Conflict, Desk
+from gitmem.desk import Desk
 from gitmem.domains.pages import of_both_scopes, page_after
 from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import BadArgument, NotFound, Refused, closest
@@ -176,7 +176,7 @@ def _set(desk: Desk, path: str, value: Json, if_version: str) -> ContextAnswer:
     if problem := a_value(value):
         raise BadArgument(f"The value {problem}.", fix="Nothing was written.")
     old = _at(desk.view(), path)
-    _check_version(old, path, if_version)
+    check_version(old, if_version)
     key = path.rpartition("/")[2].removesuffix(".yaml")
     before = old or ContextValue(scope=path.partition("/context/")[0], key=key, value=value, author=desk.agent, created=now())
     # True == 1 in Python, and they are two values in JSON
@@ -185,13 +185,6 @@ def _set(desk: Desk, path: str, value: Json, if_version: str) -> ContextAnswer:
         made = change.put(before if same else replace(before, value=value, author=desk.agent))
     previous = old.version if old and not same else None
     return ContextAnswer("set", key=key, project=made.project, version=made.version, previous_version=previous)
-
-
-def _check_version(old: ContextValue | None, path: str, if_version: str) -> None:
-    if old is not None:
-        check_version(old, if_version)
-    elif if_version:
-        raise Conflict(f"{path} is not there: somebody deleted it meanwhile.", fix="To set it anew, leave if_version out.")
 
 
 def _delete(desk: Desk, path: str, if_version: str) -> ContextAnswer:

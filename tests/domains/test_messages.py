@@ -84,11 +84,11 @@ def test_a_page_of_what_was_read_before_names_where_the_next_one_begins(team: Te
         send(team, text)
     first = team.call("get_messages", agent="bob", include_delivered=True, limit=2)
     assert (first["count"], first["total"]) == (2, 5)
-    second = team.call("get_messages", agent="bob", include_delivered=True, limit=2, cursor=first["next"])
+    second = team.call("get_messages", agent="bob", include_delivered=True, limit=2, cursor=first["cursor"])
     assert [each["message"] for each in second["messages"]] == ["c", "d"]
-    last = team.call("get_messages", agent="bob", include_delivered=True, limit=2, cursor=second["next"])
+    last = team.call("get_messages", agent="bob", include_delivered=True, limit=2, cursor=second["cursor"])
     assert [each["message"] for each in last["messages"]] == ["e"]
-    assert "next" not in last
+    assert "cursor" not in last
 
 
 def test_everybody_but_the_sender_gets_a_broadcast_and_each_reads_for_themselves(team: Team):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from gitmem.desk import Conflict, Desk
+from gitmem.desk import Desk
 from gitmem.domains.memories.record import Category, Remembered, Scope, Tier, keys_in, paths_of, standing
 from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import NotFound, Refused, closest
@@ -78,22 +78,12 @@ def remember(
     """
     check_name(key, "memory")
     old = standing(desk.view(), _scope(desk, scope), key)
-    _check_version(old, key, if_version)
+    check_version(old, if_version)
     before = old or Remembered(scope=_scope(desk, scope), key=key, value="", author=desk.agent, created=now())
     text = value.replace("\r\n", "\n").strip("\n")
     author = before.author if text == before.value else desk.agent
     made = replace(before, category=category or before.category, tier=tier or before.tier, value=text, author=author)
     return _keep(desk, old, made, f"remember {key}")
-
-
-def _check_version(old: Remembered | None, key: str, if_version: str) -> None:
-    if old is not None:
-        check_version(old, if_version)
-    elif if_version:
-        raise Conflict(
-            f"{key} is not there to be replaced: somebody forgot it meanwhile, or it is in the other scope.",
-            fix="recall it; to keep it anew, leave if_version out.",
-        )
 
 
 def _scope(desk: Desk, scope: Scope) -> str:

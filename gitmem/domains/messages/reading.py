@@ -27,7 +27,7 @@ def get_messages(
         include_delivered: list all that you are not through with, also what you have read before.
         category: only these: contract, task, question, info, review or blocker.
         thread: the id of any message; lists its whole thread from the oldest on, also what you wrote.
-        cursor: with include_delivered, `next` of the page before.
+        cursor: with include_delivered: where to go on, from the last answer.
         limit: at most this many, up to 100.
     """
     most = checked_limit(limit, LIMIT_MAX)
