@@ -8,6 +8,7 @@ from gitmem.domains.messages.mailbox import find_message
 from gitmem.domains.messages.record import EVERYBODY, Category, place_of
 from gitmem.domains.messages.shown import Inbox
 from gitmem.domains.messages.threads import thread_of
+from gitmem.names import in_a_line
 from gitmem.verbs import checked_limit, section, verb
 
 LIMIT_MAX = 100
@@ -58,9 +59,8 @@ def messages(desk: Desk) -> list[str]:
 
 def _in_a_line(message: Received) -> str:
     to = " to everybody" if message.to == EVERYBODY else ""
-    text = " ".join(message.message.split())
+    text = in_a_line(message.message, _EXCERPT)
     about = "" if text.startswith(message.subject) else f"{message.subject}: "
-    excerpt = text if len(text) <= _EXCERPT else f"{text[: _EXCERPT - 1]}…"
     head = f"{message.priority} {message.category} from {message.from_agent}{to}, {message.age} ago [{message.id}]"
     person = " (nobody may act on it without a person)" if message.require_human else ""
-    return f"{head}{person}: {about}{excerpt}"
+    return f"{head}{person}: {about}{text}"
