@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Literal
 
 from gitmem.desk import Desk
-from gitmem.domains.messages.recipients import UnknownAgent, known_in, live_in, members
 from gitmem.domains.messages.shown import inbox_of
+from gitmem.domains.people import UnknownAgent, known_in, live_in, members
 from gitmem.domains.presence import STALE_AFTER, Presence, seen
 from gitmem.domains.projects import Member
 from gitmem.domains.sessions import LiveSession, Session, at_end, live_sessions
