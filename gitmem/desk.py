@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from gitmem.errors import BadArgument, GitmemError, NotFound, closest
 from gitmem.memory.caller import Caller
@@ -16,6 +16,8 @@ from gitmem.records.kind import Kind
 BODY_MAX = 2000  # characters of a reason in a commit's message
 TRIES = 40
 QUEUE_AFTER = 4  # lost races
+# The part of the memory that a call means: its project's, or what every project shares.
+Scope = Literal["project", "shared"]
 T = TypeVar("T")
 
 if TYPE_CHECKING:
@@ -78,6 +80,10 @@ class Desk:
     def scope(self) -> str:
         """The scope of the desk's project: `projects/<name>`."""
         return f"projects/{self.project}"
+
+    def scoped(self, scope: Scope) -> str:
+        """The scope that a call's argument means."""
+        return self.scope if scope == "project" else "shared"
 
     def projects(self) -> list[str]:
         """The names of all projects."""

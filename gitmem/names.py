@@ -39,6 +39,12 @@ def shown(text: str, width: int = 60) -> str:
     return repr(cut)
 
 
+def in_a_line(text: str, width: int) -> str:
+    """The text on one line, cut to `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
 def _suggestion(name: str) -> str:
     slug = slugify(name)
     return f", for example {slug!r}" if slug != "untitled" and not name_problem(slug) else ""

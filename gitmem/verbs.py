@@ -222,11 +222,17 @@ def call(desk: Desk, called: Verb, arguments: Mapping[str, Json]) -> Answer:
     return Answer(called, desk.until_landed(lambda: called.function(desk, **bound), called.name), desk.commit)
 
 
-def check_version(record: Record, if_version: str) -> None:
-    """Refuse an edit that was made from another version than the current one."""
-    if if_version and not record.version.startswith(if_version.lower()):
+def check_version(current: Record | None, if_version: str) -> None:
+    """Refuse an edit that was made from another version than the current one; None: there is none any more."""
+    given = if_version.strip().lower()
+    if given and current is None:
         raise Conflict(
-            f"{record.path} is at version {record.version[:12]}, not {shown(if_version, 20)}: somebody changed it meanwhile.",
+            f"There is no version {shown(if_version, 20)} here: somebody removed it meanwhile, or it is in the other scope.",
+            fix="Look at what there is now; to write it anew, leave if_version out.",
+        )
+    if given and current is not None and not current.version.startswith(given):
+        raise Conflict(
+            f"{current.path} is at version {current.version[:12]}, not {shown(if_version, 20)}: somebody changed it meanwhile.",
             fix="Read it again, apply your edit to what it says now, and send the new version.",
         )
 

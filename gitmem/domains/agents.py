@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Literal
 
 from gitmem.desk import Desk
-from gitmem.domains.messages.recipients import UnknownAgent, known_in, live_in, members
 from gitmem.domains.messages.shown import inbox_of
+from gitmem.domains.people import UnknownAgent, known_in, live_in, members
 from gitmem.domains.presence import STALE_AFTER, Presence, seen
 from gitmem.domains.projects import Member
 from gitmem.domains.sessions import LiveSession, Session, at_end, live_sessions
@@ -163,7 +163,8 @@ def _skill(name: str, member: Member | None, live: list[LiveSession]) -> str:
     state = _state(name, member, None, live)
     about = ", ".join(each for each in ("a person" if state.type == "human" else "", state.role or "") if each)
     able = ", ".join(state.capabilities or ())
-    return " ".join(each for each in (f"{name}:", able, f"({about})" if about else "") if each) if about or able else ""
+    who = f"{name} ({about})" if about else name
+    return f"{who}: {able}" if able else who if about else ""
 
 
 # --- leaving ---------------------------------------------------------------------------------------

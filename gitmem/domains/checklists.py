@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from gitmem.desk import Desk
+from gitmem.desk import Desk, Scope
 from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.names import check_name, now, shown
@@ -17,7 +17,6 @@ ITEMS_MAX = 200
 TEXT_MAX = 300
 NOTES_MAX = 2000
 Action = Literal["create", "get", "add", "check", "uncheck", "remove", "delete", "list"]
-Scope = Literal["project", "shared"]
 _LISTED_IN_ERRORS = 20
 _BRIEFED_MAX = 10
 _NOTHING_NEW = "it is so already; nothing was written"
@@ -180,7 +179,7 @@ def checklist(
     if action == "list":
         return _list(desk)
     if action == "create":
-        return _create(desk, name, items, desk.scope if scope == "project" else "shared")
+        return _create(desk, name, items, desk.scoped(scope))
     found = _find(desk, name)
     if action == "get":
         return _answer(action, found)

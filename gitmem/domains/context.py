@@ -7,20 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from gitmem.desk import Conflict, Desk
+from gitmem.desk import Desk, Scope
 from gitmem.domains.pages import of_both_scopes, page_after
 from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, check_name, name_problem, now, shown
+from gitmem.names import age_in_words, check_name, in_a_line, name_problem, now, shown
 from gitmem.records.check import a_name, at_most, plain_text
 from gitmem.records.codec import DEPTH_MAX
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.shape import Json
 from gitmem.verbs import check_version, checked_limit, verb
 
-Scope = Literal["project", "shared"]
 LIMIT_MAX = 200
 _BEGINNING = 120  # characters of a value that a list shows
 
@@ -140,12 +139,8 @@ def context(
         raise BadArgument("The key is missing.", fix="Pass key='...'; action='list' shows them.")
     if action == "get":
         return _get(desk, key.strip())
-    path = f"{_scope(desk, scope)}/context/{check_name(key, 'context value')}.yaml"
+    path = f"{desk.scoped(scope)}/context/{check_name(key, 'context value')}.yaml"
     return _set(desk, path, value, if_version) if action == "set" else _delete(desk, path, if_version)
-
-
-def _scope(desk: Desk, scope: Scope) -> str:
-    return desk.scope if scope == "project" else "shared"
 
 
 def _at(view: View, path: str) -> ContextValue | None:
@@ -176,7 +171,7 @@ def _set(desk: Desk, path: str, value: Json, if_version: str) -> ContextAnswer:
     if problem := a_value(value):
         raise BadArgument(f"The value {problem}.", fix="Nothing was written.")
     old = _at(desk.view(), path)
-    _check_version(old, path, if_version)
+    check_version(old, if_version)
     key = path.rpartition("/")[2].removesuffix(".yaml")
     before = old or ContextValue(scope=path.partition("/context/")[0], key=key, value=value, author=desk.agent, created=now())
     # True == 1 in Python, and they are two values in JSON
@@ -185,13 +180,6 @@ def _set(desk: Desk, path: str, value: Json, if_version: str) -> ContextAnswer:
         made = change.put(before if same else replace(before, value=value, author=desk.agent))
     previous = old.version if old and not same else None
     return ContextAnswer("set", key=key, project=made.project, version=made.version, previous_version=previous)
-
-
-def _check_version(old: ContextValue | None, path: str, if_version: str) -> None:
-    if old is not None:
-        check_version(old, if_version)
-    elif if_version:
-        raise Conflict(f"{path} is not there: somebody deleted it meanwhile.", fix="To set it anew, leave if_version out.")
 
 
 def _delete(desk: Desk, path: str, if_version: str) -> ContextAnswer:
@@ -210,7 +198,7 @@ def _delete(desk: Desk, path: str, if_version: str) -> ContextAnswer:
 def _unknown(desk: Desk, path: str) -> UnknownKey:
     scope, _, name = path.partition("/context/")
     other: Scope = "project" if scope == "shared" else "shared"
-    is_elsewhere = desk.view().peek(f"{_scope(desk, other)}/context/{name}") is not None
+    is_elsewhere = desk.view().peek(f"{desk.scoped(other)}/context/{name}") is not None
     key = name.removesuffix(".yaml")
     hint = f"There is one with scope='{other}'. " if is_elsewhere else _near(desk, key)
     return UnknownKey(key, scope.removeprefix("projects/"), hint)
@@ -245,6 +233,4 @@ def _as_text(value: Json) -> str:
 
 
 def _beginning(value: Json) -> str:
-    text = _as_text(value)
-    line = " ".join(text[: 2 * _BEGINNING].split())
-    return line if len(line) <= _BEGINNING else line[: _BEGINNING - 1] + "…"
+    return in_a_line(_as_text(value)[: 2 * _BEGINNING], _BEGINNING)

@@ -14,7 +14,7 @@ from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most, between, bytes_at_most, not_blank, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind, kind_of
-from gitmem.verbs import verb
+from gitmem.verbs import check_version, verb
 
 RULE_MAX_BYTES = 8 * 1024  # everybody reads it at every start
 Scope = Literal["project", "shared", "global"]
@@ -101,6 +101,7 @@ def guidelines(
     rule: str = "",
     scope: Scope | None = None,
     priority: int | None = None,
+    if_version: str = "",
 ) -> Guidelines:
     """Look at the rules that all agents follow; admins may also set and delete them. Every session starts with them.
 
@@ -110,6 +111,7 @@ def guidelines(
         rule: what to do, in a few lines of Markdown; for set, left out: as it is.
         scope: project, or shared (or global) for all projects; left out, set and delete mean the project, list and get both.
         priority: 1 to 100, 1 comes first; for set, left out: as it is, or 50.
+        if_version: for set and delete: the version that you saw; refused if somebody changed it since.
     """
     if action == "list":
         found = [each for where in _scopes(desk, scope) for each in guidelines_of(desk.view(), where)]
@@ -121,7 +123,9 @@ def guidelines(
         return _answer("found", _find(desk, called, _scopes(desk, scope)[::-1]))
     where = _scopes(desk, scope or "project")[0]
     _check_admin(desk, action, where)
-    return _delete(desk, called, where) if action == "delete" else _set(desk, called, where, rule, priority)
+    if action == "delete":
+        return _delete(desk, called, where, if_version)
+    return _set(desk, called, where, rule, priority, if_version)
 
 
 def guidelines_of(view: View, scope: str) -> list[Guideline]:
@@ -156,8 +160,9 @@ def _check_admin(desk: Desk, action: str, scope: str) -> None:
         raise AdminsOnly(desk.agent, action, scope, admins)
 
 
-def _set(desk: Desk, name: str, scope: str, rule: str, priority: int | None) -> Guidelines:
+def _set(desk: Desk, name: str, scope: str, rule: str, priority: int | None, if_version: str) -> Guidelines:
     before = desk.view().record(_path(scope, name))
+    check_version(before, if_version)
     old = before if isinstance(before, Guideline) else Guideline(scope=scope, name=name, created=now(), rule="")
     text = rule.replace("\r\n", "\n").strip("\n")
     if not (text or old.rule):
@@ -169,8 +174,9 @@ def _set(desk: Desk, name: str, scope: str, rule: str, priority: int | None) -> 
         return _answer("set; every agent gets it at the next start of a session", change.put(replace(asked, author=desk.agent)))
 
 
-def _delete(desk: Desk, name: str, scope: str) -> Guidelines:
+def _delete(desk: Desk, name: str, scope: str, if_version: str) -> Guidelines:
     found = _find(desk, name, [scope])
+    check_version(found, if_version)
     with desk.transaction(f"guideline: delete {name}") as change:
         change.delete(found.path)
     return _answer(f"deleted {name} from {found.project}; reverting the commit brings it back")

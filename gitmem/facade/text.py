@@ -6,6 +6,7 @@ gitmem's own words, and least of all for instructions.
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from gitmem.errors import GitmemError
 from gitmem.names import age_in_words, parse_time
@@ -105,7 +106,7 @@ def _field(name: str, value: Json, item: Mapping[str, Json]) -> list[str]:
         case Mapping():
             return [f"{name}:", *_indented(_fields(value))]
         case list() if all(isinstance(each, Mapping) and "lines" in each for each in value):
-            return [line for each in value for line in _section(each)]
+            return _sections(value)
         case list() if any(isinstance(each, (Mapping, list)) for each in value):
             return [f"{name}:", *_numbered(value)]
         case list():
@@ -114,11 +115,23 @@ def _field(name: str, value: Json, item: Mapping[str, Json]) -> list[str]:
             return [f"{name}: {_scalar(name, value)}"]
 
 
-def _section(section: Mapping[str, Json]) -> list[str]:
+def _sections(sections: list[Any]) -> list[str]:
+    """Each under its name; those of which nothing is told share a line."""
+    told = [line for each in sections if each["lines"] for line in _section(each)]
+    silent = [f"{_one_line(str(each.get('name', '')))} {each.get('left_out')}" for each in sections if not each["lines"]]
+    return [*told, *([f"left out, for brief(sections=[...]): {', '.join(silent)}"] if silent else [])]
+
+
+def _section(section: Mapping[str, Any]) -> list[str]:
     left_out = section.get("left_out")
     more = [f"- {left_out} more: {section.get('more') or 'left out'}"] if left_out else []
-    lines = [line for each in section["lines"] for line in _item("- ", str(each).splitlines() or [""])]
+    lines = [line for each in section["lines"] for line in _told(str(each))]
     return [f"## {_one_line(str(section.get('name', '')))}", *lines, *more]
+
+
+def _told(line: str) -> list[str]:
+    # what a section quotes stands below the line that says whose words they are
+    return [f"  {line}"] if line.startswith("> ") and "\n" not in line else _item("- ", line.splitlines() or [""])
 
 
 def _is_quoted(name: str, value: Json) -> bool:

@@ -97,8 +97,8 @@ def test_the_briefing_tells_who_can_do_what(team: Team):
     team.call("project", action="add_agent", name="web", member="bob", role="Backend", capabilities=[{"name": "sql"}])
     team.call("project", action="add_human", name="web", member="pat", role="product")
     team.call("start_session", agent="worker-1", capabilities=[{"name": "pytest", "desc": "fixtures"}])
-    assert skills(team) == ["bob: sql (Backend)", "pat: (a person, product)", "worker-1: pytest: fixtures"]
-    assert skills(team, "bob") == ["pat: (a person, product)", "worker-1: pytest: fixtures"]
+    assert skills(team) == ["bob (Backend): sql", "pat (a person, product)", "worker-1: pytest: fixtures"]
+    assert skills(team, "bob") == ["pat (a person, product)", "worker-1: pytest: fixtures"]
 
 
 def test_with_the_last_session_an_agent_is_gone(team: Team):
@@ -134,3 +134,21 @@ def test_another_process_sees_a_heartbeat_at_once(team: Team):
     assert found is not None
     assert replace(found, seen=None) == Presence(scope="projects/web", agent="bob", status="busy", current_task="x")
     other.close()
+
+
+@pytest.mark.parametrize(("called", "argument"), [("list_backlog", "assigned_to"), ("list_specs", "owner"), ("autopilot_status", "agent")])
+def test_an_empty_list_for_a_name_that_nobody_has_says_which_names_are_near(team: Team, called: str, argument: str):
+    team.call("project", action="add_agent", name="web", member="bob")
+    assert team.call(called, arguments={argument: "bob"})["count"] == 0
+    refused = team.refusal(called, arguments={argument: "bobb"})
+    assert refused.message == "'bobb' is no member of web and was never seen there."
+    assert refused.fix.startswith("Did you mean bob? ")
+
+
+def test_waiting_for_an_agent_whom_nobody_knows_is_written_and_warned_of(team: Team):
+    team.call("project", action="add_agent", name="web", member="bob")
+    blocked = {"title": "t", "status": "blocked"}
+    assert "warning" not in team.call("update_work", blocked_by="bob", **blocked)
+    assert team.call("update_work", blocked_by="bobb", **blocked)["warning"].startswith(
+        "blocked_by: 'bobb' is no member of web and was never seen there. Did you mean bob?"
+    )

@@ -95,7 +95,7 @@ def test_a_version_that_is_no_longer_current_is_refused(team: Team):
     for action in ("set", "delete"):
         refused = team.refusal("context", action=action, key="k", value="three", if_version=first["version"])
         assert "is at version" in refused.message
-    assert "somebody deleted it meanwhile" in team.refusal(
+    assert "somebody removed it meanwhile" in team.refusal(
         "context", action="set", key="new", value="x", if_version=first["version"]
     ).message
 

@@ -218,3 +218,12 @@ def test_guidelines_that_are_set_at_once_are_all_kept(tmp_path: Path):
     assert {each.name for each in opened[0].memory.view().records(Guideline)} == {f"rule-{number}" for number in range(16)}
     for one in opened:
         one.close()
+
+
+def test_a_guideline_that_somebody_changed_meanwhile_is_not_overwritten(team: Team):
+    first = put(team)["rules"][0]["version"]
+    second = put(team, rule="Two things.")["rules"][0]["version"]
+    for action in ("set", "delete"):
+        assert f"at version {second[:12]}" in team.refusal("guidelines", action=action, name="small-commits", rule="x", if_version=first).message
+    assert "somebody removed it" in team.refusal("guidelines", action="set", name="other", rule="x", if_version=first).message
+    put(team, rule="Three.", if_version=second)

@@ -307,3 +307,11 @@ def test_an_edit_that_changes_nothing_claims_no_commit(team: Team):
 def test_what_a_reader_could_not_read_back_is_refused(team: Team):
     refused = team.refusal("store", title="Many files", content="x", files_related=[f"{n}/{'y' * 390}" for n in range(100)])
     assert "at most 32,768" in refused.message
+
+
+def test_verbs_for_knowledge_say_what_to_call_for_a_backlog_item(team: Team):
+    item = team.call("add_backlog_item", title="Fix it")["id"]
+    for called, more in {"get_by_id": {}, "related": {}, "delete": {"reason": "x"}, "edit": {"operation": "append", "text": "x"}}.items():
+        refused = team.refusal(called, id=item, **more)
+        assert refused.message == f"'{item}' is a record of the kind backlogitem, and no knowledge."
+        assert "update_backlog_item" in refused.fix

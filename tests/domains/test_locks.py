@@ -514,11 +514,11 @@ def test_locks_are_listed_those_of_others_and_ones_own(team: Team):
     listed = team.call("get_locks")
     assert [each["file"] for each in listed["locks"]] == ["web/*.css", "docs/"]
     assert [each["file"] for each in listed["your_locks"]] == ["src/"]
-    assert (listed["count"], listed["total_count"]) == (3, 3)
+    assert (listed["count"], listed["total"]) == (3, 3)
     assert [each["file"] for each in team.call("get_locks", path_pattern="*.css")["locks"]] == ["web/*.css", "docs/"]
     few = team.call("get_locks", limit=1)
-    assert (few["count"], few["total_count"]) == (1, 3)
-    assert team.call("get_locks", path_pattern="lib/a.py")["total_count"] == 0
+    assert (few["count"], few["total"]) == (1, 3)
+    assert team.call("get_locks", path_pattern="lib/a.py")["total"] == 0
 
 
 def test_paths_are_checked_against_the_locks_and_the_work_of_others(team: Team):

@@ -125,7 +125,7 @@ def test_a_version_that_is_no_longer_current_is_refused(team: Team):
     team.call("remember", key="psr", value="two", agent="bob", if_version=first["version"])
     assert "is at version" in team.refusal("remember", key="psr", value="three", if_version=first["version"]).message
     team.call("forget", key="psr", agent="bob")
-    assert "somebody forgot it meanwhile" in team.refusal("remember", key="psr", value="x", if_version=first["version"]).message
+    assert "somebody removed it meanwhile" in team.refusal("remember", key="psr", value="x", if_version=first["version"]).message
 
 
 def test_two_who_remember_one_key_at_once_are_both_in_its_history(team: Team):

@@ -1,5 +1,6 @@
 """Sessions and the briefing."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +10,13 @@ from gitmem.answers import structured
 from gitmem.desk import Desk
 from gitmem.domains import sessions
 from gitmem.domains.messages.record import Message
+from gitmem.domains.presence import Presence
 from gitmem.errors import BadArgument
+from gitmem.facade.text import render
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
 from gitmem.memory.view import Place
+from gitmem.names import now
 from tests.conftest import Team, git
 
 
@@ -181,6 +185,41 @@ def test_a_handoff_is_told_whole_where_others_leave_it_room(team: Team):
     team.call("start_session")
     team.call("end_session", handoff_notes=notes)
     assert lines_of(team.call("start_session"), "handoff")[1:] == [f"> {line}" for line in notes.splitlines()]
+
+
+def test_a_handoff_tells_what_was_changed_and_learned(team: Team):
+    team.call("start_session", agent="bob")
+    team.call("end_session", agent="bob", summary="Two\nlines.", files_modified=["src/a.py", "b.py"], learnings=["Jitter\nmatters"])
+    first, *rest = lines_of(team.call("start_session"), "handoff")
+    assert first.endswith("): Two lines.")
+    assert rest == ["bob changed src/a.py, b.py", "bob learned: Jitter matters"]
+
+
+def test_a_small_budget_goes_to_what_is_most_urgent_and_names_the_rest(team: Team):
+    for number in range(20):
+        team.call("guidelines", action="set", name=f"rule-{number:02}", rule="Keep it small. " * 4)
+        team.call("add_backlog_item", agent="bob", title=f"Item {number}")
+    briefing = team.call("start_session", budget_tokens=200)
+    told = {each["name"]: (len(each["lines"]) > 0, each["left_out"]) for each in briefing["sections"]}
+    assert told["guidelines"][0]
+    assert told["protocol"] == (False, 8)
+    text = render(briefing, verbs.find("start_session"))
+    assert len(text) <= 200 * 4
+    assert text.splitlines()[-1].startswith("left out, for brief(sections=[...]): ")
+
+
+def test_who_was_not_heard_of_lately_comes_last_among_those_at_work(team: Team):
+    long_ago = now() - timedelta(hours=3)
+    team.memory.marks.change(Presence, "web", "bob", lambda _: Presence(scope="projects/web", agent="bob", seen=long_ago))
+    place = sessions.place_of("web")
+    old = sessions.LiveSession(scope="projects/web", id="web_bob_00aa11bb", agent="bob", task="the queue", started=long_ago)
+    with team.memory.transaction(team.memory.view(place), Caller("bob"), "start") as change:
+        change.put(old)
+    mine = team.call("start_session", task_description="mine")["session_id"]
+    assert lines_of(team.call("start_session"), "active") == [
+        f"you, in another session ({mine}): mine (started less than a minute ago)",
+        "bob: the queue (started 3 hours ago, last seen 3 hours ago)",
+    ]
 
 
 def test_changes_are_those_of_others_since_ones_own_last_session(team: Team):

@@ -96,6 +96,17 @@ def test_sections_of_a_briefing_are_headed_lists_that_say_what_was_left_out() ->
     ]
 
 
+def test_what_a_section_quotes_stands_below_whose_words_it_is_and_silent_sections_share_a_line() -> None:
+    sections = [
+        {"name": "handoff", "lines": ["ada ended 2 days ago:", "> - go on", ">not a quotation"], "left_out": 0},
+        {"name": "state", "lines": [], "left_out": 4, "more": "get_spec"}, {"name": "skills", "lines": [], "left_out": 1},
+    ]
+    assert shown({"sections": sections}, VERBS["brief"]) == [
+        "## handoff", "- ada ended 2 days ago:", "  > - go on", "- >not a quotation",
+        "left out, for brief(sections=[...]): state 4, skills 1",
+    ]
+
+
 def test_nested_values_are_indented_and_long_lists_have_a_line_each() -> None:
     paths = [f"src/module_{number}/file_with_a_long_name.py" for number in range(4)]
     assert shown({"project": {"name": "shop", "members": [{"name": "ada", "tier": "admin"}], "archived": False}, "paths": paths}) == [

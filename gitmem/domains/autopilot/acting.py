@@ -9,12 +9,12 @@ from gitmem.domains.autopilot.record import BUDGET_MAX, REASON_MAX, Autopilot
 from gitmem.domains.messages import DEPTH_MAX
 from gitmem.domains.messages.listing import receipt_of
 from gitmem.domains.messages.mailbox import find_message
-from gitmem.domains.messages.recipients import UnknownAgent, is_there, known_in, members
 from gitmem.domains.messages.record import EVERYBODY, FINISHED, Message, place_of
 from gitmem.domains.messages.shown import ACTED_MAX, Shown
-from gitmem.domains.projects import may_act_for_others
+from gitmem.domains.people import check_known
+from gitmem.domains.projects import admins_of, may_act_for_others
 from gitmem.errors import BadArgument, NotFound, Refused
-from gitmem.names import age_in_words, format_time, name_problem, now, parse_time
+from gitmem.names import age_in_words, format_time, now, parse_time
 from gitmem.records.check import at_most, between, plain_text
 from gitmem.verbs import verb
 
@@ -111,8 +111,7 @@ def set_autopilot(
     """
     _check_admin(desk, f"set the autopilot of {agent[:80]}")
     _check_numbers(depth_cap, hourly_budget)
-    if name_problem(agent) or not (members(desk, desk.project).member(agent) or is_there(desk, desk.project, agent)):
-        raise UnknownAgent(agent, desk.project, known_in(desk, desk.project))
+    check_known(desk, agent)
     made = Autopilot(
         scope=desk.scope, agent=agent, enabled=enabled, depth_cap=depth_cap, hourly_budget=hourly_budget,
         destructive_gate=destructive_gate, set_by=desk.agent, changed=now(),
@@ -154,6 +153,8 @@ def autopilot_status(desk: Desk, agent: str = "") -> PolicyList:
         agent: only this one's.
     """
     found = tuple(_state(desk, each) for each in _policies(desk) if not agent or each.agent == agent)
+    if agent and not found:
+        check_known(desk, agent)
     return PolicyList(found, len(found))
 
 
@@ -246,8 +247,7 @@ def _reasons(policy: Autopilot, message: Message, agent: str, finished: str) -> 
 
 def _check_admin(desk: Desk, what: str) -> None:
     if not may_act_for_others(desk, desk.scope):
-        admins = [each.name for each in members(desk, desk.project).members if each.tier == "admin"]
-        raise NotAnAdmin(desk.agent, what, admins)
+        raise NotAnAdmin(desk.agent, what, admins_of(desk.view(), desk.scope))
 
 
 def _check_numbers(depth_cap: int, hourly_budget: int) -> None:

@@ -1,8 +1,7 @@
 """Adding items, changing them, closing them."""
 
-from typing import Literal
 
-from gitmem.desk import Desk
+from gitmem.desk import Desk, Scope
 from gitmem.domains.backlog.dependencies import check_circles
 from gitmem.domains.backlog.drafting import (
     Given,
@@ -38,7 +37,7 @@ def add_backlog_item(
     milestone: str = "",
     blocked_by: tuple[str, ...] = (),
     parent: str = "",
-    scope: Literal["project", "shared"] = "project",
+    scope: Scope = "project",
 ) -> Written:
     """Add something to be done, so that it is not forgotten and somebody can claim it.
 
@@ -59,7 +58,7 @@ def add_backlog_item(
         "assigned_to": assigned_to, "milestone": milestone, "blocked_by": blocked_by, "parent": parent,
     }  # fmt: skip
     problems: list[GitmemError] = []
-    item = drafted(desk, desk.scope if scope == "project" else "shared", given, problems)
+    item = drafted(desk, desk.scoped(scope), given, problems)
     raise_all(problems)
     similar = titled_alike(desk, item)
     with desk.transaction(f"backlog: add {item.title}") as change:

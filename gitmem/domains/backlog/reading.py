@@ -12,6 +12,7 @@ from gitmem.domains.backlog.edits import ItemEdit, edit_of, versions_of
 from gitmem.domains.backlog.finding import id_at, item_path
 from gitmem.domains.backlog.order import Queue
 from gitmem.domains.backlog.record import BLOCKED_BY, PARENT, STATUSES, UNFINISHED, BacklogItem, ItemType, Priority, Status
+from gitmem.domains.people import check_known
 from gitmem.errors import BadArgument
 from gitmem.memory.view import View
 from gitmem.names import age_in_words
@@ -179,6 +180,8 @@ def list_backlog(
     }  # fmt: skip
     where = {facet: values for facet, values in facets.items() if values}
     paths, total, note = (_matching if text.strip() else _in_order)(desk, view, where, text, most, skip)
+    if not total and assigned_to not in who:
+        check_known(desk, assigned_to)
     items = items_of(view)
     listed = tuple(_listed(items, each) for path in paths if isinstance(each := view.record(path), BacklogItem))
     more = str(skip + most) if len(paths) == most and skip + most < total else None

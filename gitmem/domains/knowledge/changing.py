@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Literal, cast
 
 from gitmem.desk import Desk
+from gitmem.domains.knowledge.finding import find_knowledge
 from gitmem.domains.knowledge.record import STATUSES, Knowledge, Status
 from gitmem.domains.knowledge.recording import Recorded, recorded
 from gitmem.domains.projects import may_act_for_others
@@ -48,11 +49,6 @@ class NotYours(Refused):
             f"{record_id} was recorded by {owner}; only they or an admin of the project may {what} it.",
             fix=f"Ask {owner} or an admin, or use change_status to mark it deprecated.",
         )
-
-
-def find_knowledge(desk: Desk, record_id: str) -> Knowledge:
-    """The record that a verb's `id` means."""
-    return desk.view().get(Knowledge, desk.find(record_id))
 
 
 @verb(writes=True, core=True)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gitmem.desk import Desk
+from gitmem.domains.knowledge.finding import find_knowledge
 from gitmem.domains.knowledge.record import DAYS_MAX, STALE_AFTER, STATUSES, Knowledge, Link, MemoryType, Status
 from gitmem.domains.projects import Project, project_path
 from gitmem.errors import BadArgument, NotFound
@@ -295,8 +296,8 @@ def get_by_id(desk: Desk, id: str, as_of: str = "") -> Whole:  # noqa: A002  the
         as_of: as it was then: a commit, a date, or an age such as 7d.
     """
     view = desk.view_as_of(as_of)
-    path = desk.find(id, view)
-    record = view.get(Knowledge, path)
+    record = find_knowledge(desk, id, view)
+    path = record.path
     touched = desk.index.touched(path, view=view)
     updated, by = touched if touched else (record.created, record.author)
     return Whole(
@@ -355,7 +356,7 @@ def related(desk: Desk, id: str, depth: int = 1) -> Related:  # noqa: A002  the 
     if not 1 <= depth <= 3:
         raise BadArgument(f"depth is {depth}.", fix="1 to 3 are accepted.")
     view = desk.view()
-    start = view.get(Knowledge, desk.find(id, view))
+    start = find_knowledge(desk, id)
     seen, edge, found = {start.id}, [start], list[Neighbour]()
     for distance in range(1, depth + 1):
         steps = [step for record in edge for step in _steps(desk, view, record)]

@@ -2,9 +2,8 @@
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from gitmem.desk import Desk
+from gitmem.desk import Desk, Scope
 from gitmem.domains.knowledge.record import Interface, Knowledge, Link, MemoryType, expiry
 from gitmem.errors import Refused
 from gitmem.memory.find import find_path
@@ -13,7 +12,6 @@ from gitmem.memory.view import View
 from gitmem.names import new_id, now
 from gitmem.verbs import verb
 
-Scope = Literal["project", "shared"]
 # Share of words that two texts have in common, above which the second is worth a look at the first.
 SIMILAR = 0.6
 _COMPARED_CHARACTERS = 400
@@ -115,7 +113,7 @@ def _new(
     tags: tuple[str, ...], files_related: tuple[str, ...],
 ) -> Knowledge:
     record = Knowledge(
-        scope=desk.scope if scope == "project" else "shared",
+        scope=desk.scoped(scope),
         memory_type=memory_type,
         id=new_id(title),
         title=title.strip(),

@@ -11,7 +11,7 @@ from gitmem.domains.locks.record import HELD, BrokenLock, Lock, place_of
 from gitmem.domains.locks.standing import HeldLock, Standing, described, few, last_signs, standing
 from gitmem.domains.messages.posting import notify
 from gitmem.domains.presence import IDLE_AFTER
-from gitmem.domains.projects import Project, may_act_for_others, project_path
+from gitmem.domains.projects import admins_of, may_act_for_others
 from gitmem.errors import NotFound, Refused
 from gitmem.names import age_in_words, format_time, now, shown
 from gitmem.verbs import verb
@@ -96,9 +96,7 @@ def _check_unused(desk: Desk, found: Sequence[Lock], moment: datetime) -> None:
     seen = last_signs(desk.memory, found)
     used = [(lock, stands) for lock in found if not (stands := standing(lock, seen[lock.agent], moment)).stale]
     if used and not may_act_for_others(desk, desk.scope):
-        record = desk.view().record(project_path(desk.project))
-        members = record.members if isinstance(record, Project) else ()
-        raise StillInUse(used, [each.name for each in members if each.tier == "admin"], moment)
+        raise StillInUse(used, admins_of(desk.view(), desk.scope), moment)
 
 
 def _tell_holders(desk: Desk, broken: Sequence[BrokenLock]) -> tuple[str, ...]:

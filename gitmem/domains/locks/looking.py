@@ -26,7 +26,7 @@ class LockList:
     locks: tuple[HeldLock, ...]
     your_locks: tuple[HeldLock, ...]
     count: int
-    total_count: int
+    total: int
 
 
 @dataclass(frozen=True)

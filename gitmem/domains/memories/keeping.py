@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from gitmem.desk import Conflict, Desk
-from gitmem.domains.memories.record import Category, Remembered, Scope, Tier, keys_in, paths_of, standing
+from gitmem.desk import Desk, Scope
+from gitmem.domains.memories.record import Category, Remembered, Tier, keys_in, paths_of, standing
 from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import NotFound, Refused, closest
 from gitmem.names import check_name, now, shown
@@ -77,27 +77,13 @@ def remember(
         if_version: the version that you replace; refused if somebody changed it since.
     """
     check_name(key, "memory")
-    old = standing(desk.view(), _scope(desk, scope), key)
-    _check_version(old, key, if_version)
-    before = old or Remembered(scope=_scope(desk, scope), key=key, value="", author=desk.agent, created=now())
+    old = standing(desk.view(), desk.scoped(scope), key)
+    check_version(old, if_version)
+    before = old or Remembered(scope=desk.scoped(scope), key=key, value="", author=desk.agent, created=now())
     text = value.replace("\r\n", "\n").strip("\n")
     author = before.author if text == before.value else desk.agent
     made = replace(before, category=category or before.category, tier=tier or before.tier, value=text, author=author)
     return _keep(desk, old, made, f"remember {key}")
-
-
-def _check_version(old: Remembered | None, key: str, if_version: str) -> None:
-    if old is not None:
-        check_version(old, if_version)
-    elif if_version:
-        raise Conflict(
-            f"{key} is not there to be replaced: somebody forgot it meanwhile, or it is in the other scope.",
-            fix="recall it; to keep it anew, leave if_version out.",
-        )
-
-
-def _scope(desk: Desk, scope: Scope) -> str:
-    return desk.scope if scope == "project" else "shared"
 
 
 def _keep(desk: Desk, old: Remembered | None, made: Remembered, subject: str) -> Kept:
@@ -145,12 +131,12 @@ def forget(desk: Desk, key: str, scope: Scope = "project", reason: str = "") -> 
 
 
 def _existing(desk: Desk, key: str, scope: Scope) -> Remembered:
-    found = standing(desk.view(), _scope(desk, scope), check_name(key, "memory"))
+    found = standing(desk.view(), desk.scoped(scope), check_name(key, "memory"))
     if found is not None:
         return found
-    where = _scope(desk, scope)
+    where = desk.scoped(scope)
     other: Scope = "shared" if scope == "project" else "project"
-    is_elsewhere = standing(desk.view(), _scope(desk, other), key) is not None
+    is_elsewhere = standing(desk.view(), desk.scoped(other), key) is not None
     hints = [f"There is one with scope='{other}'."] if is_elsewhere else near_keys(desk, key, where)
     raise UnknownMemory(key, where.removeprefix("projects/"), hints)
 

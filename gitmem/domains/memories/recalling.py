@@ -10,7 +10,7 @@ from gitmem.domains.memories.record import Category, Remembered, Tier, Usage, ke
 from gitmem.domains.pages import of_both_scopes, page_after
 from gitmem.errors import GitmemError
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, name_problem, now, slugify
+from gitmem.names import age_in_words, in_a_line, name_problem, now, slugify
 from gitmem.verbs import checked_limit, section, verb
 
 LIMIT_MAX = 200
@@ -163,8 +163,7 @@ def _summaries(desk: Desk, paths: list[str]) -> tuple[MemorySummary, ...]:
 
 
 def _beginning(record: Remembered) -> str:
-    text = " ".join(record.value[: 2 * _BEGINNING].split())
-    return text if len(text) <= _BEGINNING else text[: _BEGINNING - 1] + "…"
+    return in_a_line(record.value[: 2 * _BEGINNING], _BEGINNING)
 
 
 @section(order=50, share=0.15, more="list_memories lists them all; recall reads one whole")

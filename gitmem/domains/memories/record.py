@@ -14,7 +14,6 @@ from gitmem.records.kind import Record, field, kind, kind_of
 
 Category = Literal["person", "project", "term", "client", "deal", "process", "preference", "other"]
 Tier = Literal["hot", "deep"]
-Scope = Literal["project", "shared"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 # An agent's counter is one small file, written at every recall.
 USES_MAX = 60

@@ -55,7 +55,7 @@ class Messages:
     messages: tuple[Received, ...]
     count: int
     total: int
-    next: str | None = None
+    cursor: str | None = None
     note: str | None = None
 
 

@@ -11,7 +11,7 @@ from gitmem.domains.messages.record import EVERYBODY, SUBJECT_MAX, Category, Mes
 from gitmem.errors import BadArgument
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.memory.transaction import Transaction
-from gitmem.names import check_name, instant, name_problem, slugify
+from gitmem.names import check_name, in_a_line, instant, name_problem, slugify
 from gitmem.records.check import at_most, bytes_at_most, not_blank, one_line, plain_text
 
 SAME_DIGITS = 4  # of an id's digits; the first two are the shard
@@ -79,8 +79,7 @@ def composed(
 
 
 def _first_line(text: str) -> str:
-    words = " ".join(next((line for line in text.splitlines() if line.strip()), "").split())
-    return words if len(words) <= 80 else f"{words[:79]}…"
+    return in_a_line(next((line for line in text.splitlines() if line.strip()), ""), 80)
 
 
 def _check(subject: str, text: str) -> None:

@@ -8,6 +8,7 @@ from gitmem.domains.messages.mailbox import find_message
 from gitmem.domains.messages.record import EVERYBODY, Category, place_of
 from gitmem.domains.messages.shown import Inbox
 from gitmem.domains.messages.threads import thread_of
+from gitmem.names import in_a_line
 from gitmem.verbs import checked_limit, section, verb
 
 LIMIT_MAX = 100
@@ -27,7 +28,7 @@ def get_messages(
         include_delivered: list all that you are not through with, also what you have read before.
         category: only these: contract, task, question, info, review or blocker.
         thread: the id of any message; lists its whole thread from the oldest on, also what you wrote.
-        cursor: with include_delivered, `next` of the page before.
+        cursor: with include_delivered: where to go on, from the last answer.
         limit: at most this many, up to 100.
     """
     most = checked_limit(limit, LIMIT_MAX)
@@ -53,13 +54,13 @@ def messages(desk: Desk) -> list[str]:
     """What others have written to you and you have not read."""
     found = unread(desk)
     lines = [_in_a_line(each) for each in found.messages]
-    return [f"{found.total} unread, the first {found.count}:", *lines] if found.total > found.count else lines
+    return [f"{found.total} unread in all; the most urgent:", *lines] if found.total > found.count else lines
 
 
 def _in_a_line(message: Received) -> str:
     to = " to everybody" if message.to == EVERYBODY else ""
-    text = " ".join(message.message.split())
+    text = in_a_line(message.message, _EXCERPT)
     about = "" if text.startswith(message.subject) else f"{message.subject}: "
-    excerpt = text if len(text) <= _EXCERPT else f"{text[: _EXCERPT - 1]}…"
-    head = f"{message.priority} {message.category} of {message.from_agent}{to}, {message.age} ago [{message.id}]"
-    return f"{head}: {about}{excerpt}"
+    head = f"{message.priority} {message.category} from {message.from_agent}{to}, {message.age} ago [{message.id}]"
+    person = " (nobody may act on it without a person)" if message.require_human else ""
+    return f"{head}{person}: {about}{text}"

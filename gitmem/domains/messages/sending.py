@@ -9,8 +9,10 @@ from gitmem.desk import Desk
 from gitmem.domains.messages import DEPTH_MAX
 from gitmem.domains.messages.mailbox import UnknownMessage, find_message
 from gitmem.domains.messages.posting import SAME_DIGITS, composed, post, post_apart
-from gitmem.domains.messages.recipients import checked_project, checked_recipient, members
+from gitmem.domains.messages.recipients import checked_project, checked_recipient
 from gitmem.domains.messages.record import EVERYBODY, SUBJECT_MAX, Category, Message, Priority, place_of
+from gitmem.domains.people import members
+from gitmem.domains.projects import admins_of
 from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.memory.view import View
 from gitmem.names import age_in_words, now, shard_of, shown, slugify
@@ -175,7 +177,7 @@ def _alike(view: View, made: Message) -> Iterator[Message]:
 
 def _tell_admins(desk: Desk, project: str, replied: Message) -> list[str]:
     """Send the project's admins a message that a thread was stopped, once a thread; who they are."""
-    admins = [each.name for each in members(desk, project).members if each.tier == "admin"]
+    admins = admins_of(desk.view(), f"projects/{project}")
     text = (
         f"{desk.agent} wanted to answer {replied.id} by {replied.from_agent}. That would have been reply {replied.depth + 1} in "
         f"the thread {replied.thread_id}, and gitmem stops after {DEPTH_MAX} replies without a person. Read it with "

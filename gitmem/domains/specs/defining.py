@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from gitmem.desk import Conflict, Desk
-from gitmem.domains.projects import Project, may_act_for_others, project_path
-from gitmem.domains.sessions import live_sessions
+from gitmem.desk import Conflict, Desk, Scope
+from gitmem.domains.people import NotAtWork, at_work_in
+from gitmem.domains.projects import may_act_for_others
 from gitmem.domains.specs.json_schema import schema_problem
-from gitmem.domains.specs.naming import Called, Scope, find_spec, read_spec
+from gitmem.domains.specs.naming import Called, find_spec, read_spec
 from gitmem.domains.specs.record import SPEC_TYPES, STATE, AnyType, Spec, SpecType, State, Versioned, loses_too_much
 from gitmem.domains.specs.release import FIRST, Bump, a_release, acceptable_after, order, raised
 from gitmem.domains.specs.versions import highest_tagged, keep_tag
-from gitmem.errors import BadArgument, NotFound, Refused, closest
+from gitmem.errors import BadArgument, Refused
 from gitmem.names import now, shown
 from gitmem.records.shape import Json
 from gitmem.verbs import verb
@@ -100,7 +100,7 @@ def define_spec(
         scope: project, or shared for every project of the team.
         if_version: the version that your change is based on, to be refused if there is another now.
     """
-    blank = _blank(desk, Called.parse(name), spec_type, desk.scope if scope == "project" else "shared")
+    blank = _blank(desk, Called.parse(name), spec_type, desk.scoped(scope))
     current = read_spec(desk.view(), blank.path)
     _check_turn(desk, current, blank, if_version)
     asked = _with(current or blank, content, spec_type, json_schema, tags)
@@ -218,16 +218,7 @@ def transfer_spec(desk: Desk, name: str, to: str) -> Defined:
     record = find_spec(desk, name)
     if desk.agent != record.owner and not may_act_for_others(desk, record.scope):
         raise NotOwner(record, desk.agent, "hand it over")
-    known = _known_agents(desk, record.scope)
+    known = at_work_in(desk, record.scope)
     if to not in known:
-        near = closest(to, known)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(known[:20]) or 'no members yet'}."
-        raise NotFound(f"{shown(to)} is no member of {record.project} and not at work in it.", fix=hint)
+        raise NotAtWork(to, record.scope, known)
     return _put(desk, f"spec: {record.known_as} goes to {to}", replace(record, owner=to), record)
-
-
-def _known_agents(desk: Desk, scope: str) -> list[str]:
-    names = desk.projects() if scope == "shared" else [scope.removeprefix("projects/")]
-    projects = (desk.view().record(project_path(name)) for name in names)
-    members = {each.name for found in projects if isinstance(found, Project) for each in found.members}
-    return sorted(members | {each.agent for each in live_sessions(desk)})

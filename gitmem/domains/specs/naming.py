@@ -1,15 +1,12 @@
 """Names of specs as calls spell them, and the specs that they mean."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from gitmem.desk import Desk
 from gitmem.domains.specs.record import STATE, Spec, State, Versioned
 from gitmem.errors import NotFound, closest
 from gitmem.memory.view import Unreadable, View
 from gitmem.names import check_name, shown
-
-Scope = Literal["project", "shared"]
 
 
 @dataclass(frozen=True)

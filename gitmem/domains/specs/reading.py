@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gitmem.desk import Desk
+from gitmem.domains.people import check_known
 from gitmem.domains.specs.json_schema import Finding, errors_of
 from gitmem.domains.specs.naming import find_spec, specs_in
 from gitmem.domains.specs.record import AnyType, State, Versioned
@@ -175,6 +176,8 @@ def list_specs(
         if spec_type in (None, each.type) and owner in ("", each.owner)
     ]
     cut = found[: checked_limit(limit, LIMIT_MAX)]
+    if owner and not found:
+        check_known(desk, owner)
     folders = [f"{scope}/{folder}" for scope in scopes for folder in ("specs", "state")]
     versions = released(desk, *folders) if include_versions else {}
     return SpecList(tuple(_listed(desk, view, each, versions.get(each.path)) for each in cut), len(cut), len(found))

@@ -9,7 +9,7 @@ from gitmem.domains.sessions import place_of
 from gitmem.domains.work.record import OPEN, WINDOW, Signal, Work, WorkStatus, is_over, overlapping, signal_path, works
 from gitmem.domains.work.signals import HeardSignal, heard_signal
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, now
+from gitmem.names import age_in_words, in_a_line, now
 from gitmem.verbs import checked_limit, section, verb
 
 LIMIT_MAX = 200
@@ -129,7 +129,7 @@ def signals(desk: Desk) -> list[str]:
 
 def _raised(view: View, work: Work, moment: datetime) -> str:
     found = view.record(signal_path(work.heard))
-    details = f": {_in_a_line(found.details)}" if isinstance(found, Signal) and found.details else ""
+    details = f": {in_a_line(found.details, LINE_MAX)}" if isinstance(found, Signal) and found.details else ""
     age = age_in_words(work.heard_at or moment, clock=moment)
     return f"{work.heard} was raised by {work.heard_from} {age} ago{details}; your {work.title} can go on"
 
@@ -138,9 +138,4 @@ def _what(work: Work, agent: str) -> str:
     whom = "you" if work.blocked_by == agent else work.blocked_by
     signal = f"the signal {work.waiting_for_signal}" if work.waiting_for_signal else ""
     named = " and ".join(part for part in (whom, signal) if part) or "something"
-    return f"{named} ({_in_a_line(work.blocked_reason)})" if work.blocked_reason else named
-
-
-def _in_a_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LINE_MAX else f"{line[: LINE_MAX - 1]}…"
+    return f"{named} ({in_a_line(work.blocked_reason, LINE_MAX)})" if work.blocked_reason else named

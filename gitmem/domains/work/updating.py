@@ -9,6 +9,7 @@ from gitmem.domains.locks.patterns import checked
 from gitmem.domains.locks.record import held_at
 from gitmem.domains.locks.record import place_of as place_of_locks
 from gitmem.domains.locks.standing import HeldLock, few, in_the_way
+from gitmem.domains.people import UnknownAgent, check_known
 from gitmem.domains.work.record import FILES_MAX, OPEN, OverlappingWork, Signal, Work, WorkStatus, over, overlapping, works
 from gitmem.domains.work.signals import HeardSignal, Unblocked, heard_by, heard_signal, raised_by, set_going, tell, waiting_for
 from gitmem.errors import Refused
@@ -148,18 +149,28 @@ def _answer(
     overlaps = overlapping(works(desk.memory.view(sessions.place_of(desk.project))), work.agent, files, moment)
     held = held_at(desk.memory.view(place_of_locks(desk.project)), moment)
     locks = in_the_way(desk.memory, held, work.agent, files, "exclusive", moment)
+    warnings = [*_unknown(desk, landed.blocked_by), *_warnings(overlaps, locks)]
     return WorkAnswer(
-        landed.id, landed.title, landed.status, overlaps, locks, _warning(overlaps, locks),
+        landed.id, landed.title, landed.status, overlaps, locks, " ".join(warnings) or None,
         signals_broadcast=tuple(signal.name for signal in raised) or None,
         unblocked=tuple(Unblocked(each.agent, each.title, signal.name) for each, signal in waiting) or None,
         heard=heard_signal(heard) if heard else None,
     )
 
 
-def _warning(overlaps: Sequence[OverlappingWork], locks: Sequence[HeldLock]) -> str | None:
+def _unknown(desk: Desk, blocker: str) -> Iterator[str]:
+    try:
+        if blocker:
+            check_known(desk, blocker)
+    except UnknownAgent as error:  # they may be about to come, so it is no more than said
+        yield f"blocked_by: {error}"
+
+
+def _warnings(overlaps: Sequence[OverlappingWork], locks: Sequence[HeldLock]) -> Iterator[str]:
     told = [f"{each.held_by} holds {each.file} ({shown(each.reason)})" for each in locks]
     told += [f"{each.agent} {_does(each)} {few(each.files)} ({shown(each.title)}, {each.age} ago)" for each in overlaps]
-    return f"{few(told, '; ')}. Talk to them before you go on." if told else None
+    if told:
+        yield f"{few(told, '; ')}. Talk to them before you go on."
 
 
 def _does(work: OverlappingWork) -> str:
