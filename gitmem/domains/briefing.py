@@ -117,7 +117,7 @@ def _budget(tokens: int) -> int:
 def assemble(desk: Desk, budget_tokens: int, names: tuple[str, ...] = ()) -> tuple[BriefedSection, ...]:
     """The sections within a budget, most urgent first. Each may use its share; what is left goes to the most urgent."""
     chosen = sorted((each for each in SECTIONS.values() if not names or each.name in names), key=lambda each: each.order)
-    told = [(each, lines) for each in chosen if (lines := each.lines(desk))]
+    told = [(each, lines) for each in chosen if (lines := _lines(each, desk))]
     total = budget_tokens * CHARACTERS_PER_TOKEN - _FRAME_CHARACTERS
     weight = sum(each.share for each in chosen)
     rooms = [min(_size(each, lines), int(total * each.share / weight)) for each, lines in told]
@@ -127,6 +127,11 @@ def assemble(desk: Desk, budget_tokens: int, names: tuple[str, ...] = ()) -> tup
         rooms[position] += more
         spare -= more
     return tuple(_cut(each, lines, room) for (each, lines), room in zip(told, rooms, strict=True))
+
+
+def _lines(declared: Section, desk: Desk) -> list[str]:
+    lines = declared.lines(desk)
+    return lines if declared.followed else [" ".join(line.splitlines()) for line in lines]
 
 
 def _size(declared: Section, lines: list[str]) -> int:
