@@ -11,7 +11,7 @@ from gitmem.errors import GitmemError
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.memory.memory import Memory
 from gitmem.verbs import VERBS
-from tests.conftest import git
+from tests.conftest import Team, git
 from tests.proofs.workers import Agent, make
 
 
