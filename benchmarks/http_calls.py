@@ -72,6 +72,7 @@ class Connection:
         self._ids = itertools.count(1)
 
     def close(self) -> None:
+        """Hang up."""
         self._connection.close()
 
     def call(self, tool: str, **arguments: object) -> Any:
