@@ -8,7 +8,7 @@ import pytest
 
 from gitmem.desk import Desk
 from gitmem.domains.agents import leave
-from gitmem.domains.presence import Presence, seen
+from gitmem.domains.presence import Presence, last_seen, seen
 from gitmem.domains.sessions import LiveSession, place_of
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
@@ -134,3 +134,13 @@ def test_another_process_sees_a_heartbeat_at_once(team: Team):
     assert found is not None
     assert replace(found, seen=None) == Presence(scope="projects/web", agent="bob", status="busy", current_task="x")
     other.close()
+
+
+def test_a_sign_of_life_mends_what_a_clock_that_ran_ahead_has_left(team: Team):
+    team.call("heartbeat", status="idle")
+    ahead = now() + timedelta(days=3)
+    team.memory.marks.change(Presence, "web", "ann", lambda _: Presence(scope="projects/web", agent="ann", seen=ahead))
+    team.call("heartbeat", status="idle")
+    noted = last_seen(team.memory, "web", "ann")
+    assert noted is not None
+    assert noted < ahead
