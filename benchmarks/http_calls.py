@@ -71,6 +71,10 @@ class Connection:
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._ids = itertools.count(1)
 
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
     def call(self, tool: str, **arguments: object) -> Any:
         """The structured answer of a tool. Raises RuntimeError if it refuses."""
         meta = {

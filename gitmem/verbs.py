@@ -280,22 +280,27 @@ class Section:
     share: float
     more: str
     lines: Callable[[Desk], list[str]]
+    followed: bool = False
 
 
 SECTIONS: dict[str, Section] = {}
 
 
-def section(*, order: int, share: float, more: str) -> Callable[[Callable[[Desk], list[str]]], Callable[[Desk], list[str]]]:
+def section(
+    *, order: int, share: float, more: str, followed: bool = False
+) -> Callable[[Callable[[Desk], list[str]]], Callable[[Desk], list[str]]]:
     """Decorator: contribute a section to the briefing.
 
     Args:
         order: lower is more urgent and comes first.
         share: the part of the budget that it may use, 0 to 1.
         more: the call that reads what was left out.
+        followed: what it says is meant to be followed. All else is recorded content, of which no line break is told:
+            it could pass for a line of gitmem's own.
     """
 
     def declare(function: Callable[[Desk], list[str]]) -> Callable[[Desk], list[str]]:
-        SECTIONS[function.__name__] = Section(function.__name__, order, share, more, function)
+        SECTIONS[function.__name__] = Section(function.__name__, order, share, more, function, followed)
         return function
 
     return declare

@@ -120,7 +120,7 @@ def _budget(tokens: int) -> int:
 def assemble(desk: Desk, budget_tokens: int, names: tuple[str, ...] = ()) -> tuple[BriefedSection, ...]:
     """The sections within a budget, most urgent first. Each may use its share; what is left goes to the most urgent."""
     chosen = sorted((each for each in SECTIONS.values() if not names or each.name in names), key=lambda each: each.order)
-    told = {each.name: lines for each in chosen if (lines := each.lines(desk))}
+    told = {each.name: lines for each in chosen if (lines := _lines(each, desk))}
     rooms = _rooms([each for each in chosen if each.name in told], told, budget_tokens * CHARACTERS_PER_TOKEN - _FRAME_CHARACTERS)
     return tuple(_cut(each, told[each.name], rooms.get(each.name, 0)) for each in chosen if each.name in told)
 
@@ -136,6 +136,11 @@ def _rooms(sections: list[Section], told: dict[str, list[str]], total: int) -> d
         return rooms
     *others, last = sections
     return _rooms(others, told, total - len(last.name) - _MENTION)
+
+
+def _lines(declared: Section, desk: Desk) -> list[str]:
+    lines = declared.lines(desk)
+    return lines if declared.followed else [" ".join(line.splitlines()) for line in lines]
 
 
 def _size(declared: Section, lines: list[str]) -> int:

@@ -40,7 +40,8 @@ def seen(memory: "Memory", project: str, agent: str, *, status: Status | None = 
         old = current or Presence(scope=f"projects/{project}", agent=agent)
         back = "idle" if old.status == "gone" else old.status
         made = replace(old, status=status or back, current_task=old.current_task if task is None else task, seen=now())
-        fresh = old.seen is not None and now() - old.seen < _QUIET
+        # what a clock that ran ahead has left is not fresh: it would keep its agent there for as long
+        fresh = old.seen is not None and timedelta(0) <= now() - old.seen < _QUIET
         return old if fresh and replace(made, seen=old.seen) == old else made
 
     return memory.marks.change(Presence, project, agent, edit)

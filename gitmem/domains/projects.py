@@ -11,7 +11,7 @@ from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
-from gitmem.records.check import a_name, at_most
+from gitmem.records.check import a_name, at_most, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
 from gitmem.verbs import verb
@@ -38,6 +38,14 @@ class Member:
     tier: Tier = "member"
     capabilities: tuple[Capability, ...] = ()
     paths: tuple[str, ...] = ()
+
+
+def a_capability(value: Capability) -> str | None:
+    """What one can do, in a line, and a little about it."""
+    problem = one_line(value.name) or at_most(200)(value.name)
+    if problem is None and (problem := plain_text(value.desc) or at_most(1000)(value.desc)):
+        return f"has a desc that {problem}"
+    return f"has a name that {problem}" if problem else None
 
 
 def members_are_named(members: tuple[Member, ...]) -> str | None:

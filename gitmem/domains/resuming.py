@@ -11,7 +11,7 @@ _LINES = 12
 _WIDTH = 240
 
 
-@section(order=10, share=0.2, more="guidelines(action='list') reads them all: follow those, too")
+@section(order=10, share=0.2, more="guidelines(action='list') reads them all: follow those, too", followed=True)
 def guidelines(desk: Desk) -> list[str]:
     """The rules of the team, which are meant to be followed: shared ones first, each part from priority 1 on."""
     found = [each for scope in ("shared", desk.scope) for each in guidelines_of(desk.view(), scope)]

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gitmem.desk import Desk
-from gitmem.domains.projects import Capability
+from gitmem.domains.projects import Capability, a_capability
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.objects import FILE
 from gitmem.memory.gate import BODY_MAX_BYTES
@@ -45,10 +45,10 @@ class LiveSession(Record):
 
     id: str = field("`<project>_<agent>_<hex>`", check=a_session_id, example="web-shop_ann_3fa2b81c")
     agent: str = field("who works", check=one_line, example="ann")
-    task: str = field("what they work on", default="", check=at_most(2000))
-    role: str = field("as what", default="", check=at_most(500))
-    capabilities: tuple[Capability, ...] = field("what they can do", default=(), check=at_most(100))
-    working_directory: str = field("where on their machine", default="", check=at_most(500))
+    task: str = field("what they work on", default="", check=(at_most(2000), plain_text))
+    role: str = field("as what", default="", check=(at_most(500), plain_text))
+    capabilities: tuple[Capability, ...] = field("what they can do", default=(), check=(at_most(100), each(a_capability)))
+    working_directory: str = field("where on their machine", default="", check=(at_most(500), plain_text))
     spawned_by: str = field("the agent that started this one", default="", check=at_most(100))
     started: datetime | None = field("when it began", default=None)
 
@@ -240,6 +240,8 @@ def end_session(
     if desk.caller.session and (done := _ended(desk.view(), desk.project, desk.caller.session)):
         return _leave(desk, done)
     session = _own(desk)
+    if half := _ended(desk.view(), desk.project, session.id):  # cut off between its two commits; the handoff stays as it was
+        return _leave(desk, half)
     ended = Session(
         scope=desk.scope,
         id=session.id,

@@ -61,6 +61,8 @@ class Writer:
         self._is_led = False
         self._crowd = 1  # how many wrote together last time
         self._across_processes = FileLock(repository.private / WRITE_LOCK, thread_local=False)
+        self._holders = 0  # of that lock in this process: the one who stands in line, and whoever leads meanwhile
+        self._holding = threading.Lock()
         self._line = threading.RLock()  # who stands in line may have a part of the call stand in line again
         self._line_across_processes = FileLock(repository.private / "line.lock", thread_local=False)
 
@@ -99,16 +101,34 @@ class Writer:
         try:
             if not leads:
                 waiting.turn.wait()
-            with self._across_processes.acquire(poll_interval=0.002):
+            with self._apart():
                 yield
         finally:
             self._leave(waiting, leads=leads or waiting.turn.is_set())
 
     @contextmanager
     def in_line(self) -> Iterator[None]:
-        """Stand in line with all others, of all processes, who lost races: one at a time is in the block."""
-        with self._line, self._line_across_processes.acquire(poll_interval=0.002):
+        """Stand in line with all others, of all processes, who lost races: one at a time is in the block.
+
+        No other process writes meanwhile: it would be those who never stood in line who win again.
+        """
+        with self._line, self._line_across_processes.acquire(poll_interval=0.002), self._apart():
             yield
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Keep the other processes from writing."""
+        with self._holding:
+            if not self._holders:
+                self._across_processes.acquire(poll_interval=0.002)
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._holding:
+                self._holders -= 1
+                if not self._holders:
+                    self._across_processes.release()
 
     def _leave(self, waiting: _Waiting, *, leads: bool) -> None:
         # A caller that is interrupted must not keep its place, nor the lead that fell to it meanwhile.
@@ -148,7 +168,7 @@ class Writer:
 
     def _write(self, batch: list[_Waiting]) -> None:
         try:
-            with self._across_processes.acquire(poll_interval=0.002):
+            with self._apart():
                 for ref in dict.fromkeys(each.proposal.ref for each in batch):
                     self._write_ref(ref, [each for each in batch if each.proposal.ref == ref])
         except OSError as error:

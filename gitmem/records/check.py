@@ -41,7 +41,7 @@ def one_line(value: str) -> str | None:
     """A single line with something on it, without control characters."""
     if not value.strip():
         return "is empty; one line of text is accepted"
-    if "\n" in value or "\r" in value or _CONTROL.search(value):
+    if value.splitlines() != [value] or _CONTROL.search(value):  # some line breaks are no control characters
         return "holds a line break or control character; one line of plain text is accepted"
     return None
 

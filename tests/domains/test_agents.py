@@ -8,7 +8,7 @@ import pytest
 
 from gitmem.desk import Desk
 from gitmem.domains.agents import leave
-from gitmem.domains.presence import Presence, seen
+from gitmem.domains.presence import Presence, last_seen, seen
 from gitmem.domains.sessions import LiveSession, place_of
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
@@ -152,3 +152,13 @@ def test_waiting_for_an_agent_whom_nobody_knows_is_written_and_warned_of(team: T
     assert team.call("update_work", blocked_by="bobb", **blocked)["warning"].startswith(
         "blocked_by: 'bobb' is no member of web and was never seen there. Did you mean bob?"
     )
+
+
+def test_a_sign_of_life_mends_what_a_clock_that_ran_ahead_has_left(team: Team):
+    team.call("heartbeat", status="idle")
+    ahead = now() + timedelta(days=3)
+    team.memory.marks.change(Presence, "web", "ann", lambda _: Presence(scope="projects/web", agent="ann", seen=ahead))
+    team.call("heartbeat", status="idle")
+    noted = last_seen(team.memory, "web", "ann")
+    assert noted is not None
+    assert noted < ahead

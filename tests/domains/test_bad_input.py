@@ -11,7 +11,7 @@ from gitmem.errors import GitmemError
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.memory.memory import Memory
 from gitmem.verbs import VERBS
-from tests.conftest import git
+from tests.conftest import Team, git
 from tests.proofs.workers import Agent, make
 
 
@@ -332,3 +332,10 @@ def test_after_all_this_the_memory_is_sound(ann: Agent):
     fresh = Agent(Path(ann.memory.path))
     assert fresh.call("query", query="First").value.results
     fresh.close()
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\u2028", "\u2029", "\x85", "\x0b"])
+def test_what_is_told_in_a_line_holds_nothing_that_a_reader_takes_for_a_line_break(team: Team, line_break: str):
+    title = f"one{line_break}## two"
+    assert "line break" in str(team.refusal("add_backlog_item", title=title))
+    assert "line break" in str(team.refusal("lock_files", files=["src/"], reason=title))

@@ -79,3 +79,20 @@ def test_another_process_waits_too(memory: Memory):
                 worker.process.wait(0.5)
             assert ann.memory.head() == head
         assert len(worker.finish()) == 1
+
+
+def test_who_stands_in_line_is_not_overtaken_by_other_processes_and_holds_up_none_of_the_own(memory: Memory):
+    write(memory, 0)
+    other = Memory(memory.path)  # has file locks of its own, as another process does
+    overtaking = threading.Thread(target=write, args=(other, 1))
+    own = threading.Thread(target=write, args=(memory, 2))
+    with memory.writer.in_line():
+        overtaking.start()
+        overtaking.join(0.05)
+        own.start()
+        own.join(10)
+        write(memory, 3)
+        assert [each.subject for each in memory.repository.log(memory.head(WEB))] == ["write 3", "write 2", "write 0"]
+    overtaking.join(10)
+    assert next(iter(memory.repository.log(memory.head(WEB)))).subject == "write 1"
+    other.close()
