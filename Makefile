@@ -13,7 +13,7 @@ serve: $(VENV)/.runtime ## serve the memory at the default place on http://127.0
 	$(BIN)/gitmem serve --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev ## the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-all: $(VENV)/.dev ## the tests and the long proofs
 	$(BIN)/python -m pytest -m ""
