@@ -17,7 +17,7 @@ from typing import Any
 
 import gitmem.domains.all  # noqa: F401  declares kinds and verbs
 from benchmarks.filling import fill
-from benchmarks.http_calls import PROJECT, Connection, medians, served
+from benchmarks.http_calls import PROJECT, Connection, served
 from gitmem import verbs
 from gitmem.desk import Desk
 from gitmem.founding import found
@@ -25,6 +25,7 @@ from gitmem.index.search import Index
 from gitmem.memory.caller import Caller
 
 LEAD = "lead"
+HANDOFF = "The pool is next.\nBeware of the clock."
 START_RATIO_MAX = 5
 BUDGET_TOKENS = 2000
 
@@ -128,7 +129,7 @@ def prepare(path: Path, records: int) -> None:
         call(LEAD, "send_message", to_instance="starter", message=f"Look at part {number} of the pool first.")
         call(LEAD, "add_backlog_item", title=f"Part {number} of the pool", assigned_to="starter" if number % 2 else "")
     call(LEAD, "remember", key="pool-size", value="Forty.", category="other")
-    call(LEAD, "end_session", summary="prepared", handoff_notes="The pool is next.\nBeware of the clock.")
+    call(LEAD, "end_session", summary="prepared", handoff_notes=HANDOFF)
     index.rebuild()
     index.close()
     memory.close()
@@ -141,10 +142,19 @@ def starts(first: Connection, count: int) -> None:
     told = {each["name"]: len(each["lines"]) for each in briefing["sections"]}
     length = sum(len(line) for each in briefing["sections"] for line in each["lines"])
     print(f"a briefing of {length} characters, at most {BUDGET_TOKENS * 4}: {told}")
-    taken = medians({
-        "no-op": lambda _: starter.call("noop"),
-        "start_session": lambda n: starter.call("start_session", task_description=f"the connection pool {n}"),
-    }, count)
+    starter.call("end_session", session_id=briefing["session_id"], handoff_notes=HANDOFF)
+    times: dict[str, list[float]] = {"no-op": [], "start_session": []}
+    for number in range(count):
+        before = time.perf_counter()
+        starter.call("noop")
+        between = time.perf_counter()
+        session = starter.call("start_session", task_description=f"the connection pool {number}")
+        after = time.perf_counter()
+        times["no-op"].append((between - before) * 1000)
+        times["start_session"].append((after - between) * 1000)
+        # not measured: each session finds what the first one found
+        starter.call("end_session", session_id=session["session_id"], handoff_notes=HANDOFF)
+    taken = {name: statistics.median(each) for name, each in times.items()}
     for name, median in taken.items():
         print(f"{name:28} {median:6.2f} ms")
     print(f"start_session / no-op  {taken['start_session'] / taken['no-op']:.2f}  (at most {START_RATIO_MAX})")

@@ -55,6 +55,7 @@ class Desk:
         self._project = project
         self._verb = verb
         self._views: dict[Place, View] = {}
+        self._aside: dict[Place, View] = {}
         self.commit = ""
         self.task = ""  # what the caller works on, for what the briefing looks up
         self.attempt = 0  # how many races this call has lost
@@ -96,6 +97,12 @@ class Desk:
             self._views[place] = self.memory.view(place)
         return self._views[place]
 
+    def aside(self, place: Place) -> View:
+        """A snapshot to look things up in that does not count as read: what others do there does not disturb this call."""
+        if place not in self._aside:
+            self._aside[place] = self.memory.view(place)
+        return self._aside[place]
+
     def view_as_of(self, when: str) -> View:
         """`main` as it was at a commit, date or age; the present if `when` is empty."""
         return self.memory.view_as_of(when) if when else self.view()
@@ -116,6 +123,7 @@ class Desk:
     def restart(self) -> None:
         """Let go of the snapshots: the next view is of the present."""
         self._views.clear()
+        self._aside.clear()
 
     def until_landed(self, part: Callable[[], T], what: str) -> T:
         """Run a part of a verb that ends in a transaction, again on the present as long as it loses races.

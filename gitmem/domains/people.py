@@ -49,7 +49,7 @@ def members(desk: Desk, project: str) -> Project:
 
 def live_in(desk: Desk, project: str) -> list[LiveSession]:
     """The live sessions of any project."""
-    return list(desk.memory.view(place_of(project)).records(LiveSession))
+    return list(desk.aside(place_of(project)).records(LiveSession))
 
 
 def at_work_in(desk: Desk, scope: str) -> list[str]:

@@ -205,7 +205,7 @@ def begin(
 def live_sessions(desk: Desk) -> list[LiveSession]:
     """The live sessions of the desk's project, newest first."""
     # a view of its own: who else is at work must not make two who start or end at once collide
-    view = desk.memory.view(place_of(desk.project))
+    view = desk.aside(place_of(desk.project))
     found = list(view.records(LiveSession))
     return sorted(found, key=lambda each: each.started.timestamp() if each.started else 0.0, reverse=True)
 

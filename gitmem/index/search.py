@@ -98,7 +98,8 @@ class Index:
             self._hit(snapshot, candidate, terms, ranked.clauses if explain else [])
             for candidate in ranked.candidates[offset:wanted]
         )
-        return Found(hits, ranked.total, snapshot.commit, answer.searched(), snapshot.rebuilding)
+        searched = answer.searched() if text.strip() else ranked.total  # without a question, all that is searched is found
+        return Found(hits, ranked.total, snapshot.commit, searched, snapshot.rebuilding)
 
     @staticmethod
     def _hit(snapshot: Snapshot, candidate: Candidate, terms: set[str], clauses: list[Clause]) -> Hit:

@@ -80,7 +80,7 @@ def check_paths(desk: Desk, files: tuple[str, ...]) -> PathsAnswer:
 @section(order=72, share=0.1, more="get_locks tells who holds what")
 def locks(desk: Desk) -> list[str]:
     """What was taken from you, what you hold, and what others hold where you work."""
-    view, moment = desk.memory.view(place_of(desk.project)), now()
+    view, moment = desk.aside(place_of(desk.project)), now()
     held = sorted(view.records(Lock, HELD), key=lambda lock: lock.until or moment)
     mine = (lock for lock in held if lock.agent == desk.agent)
     others = (lock for lock in held if lock.agent != desk.agent and lock.holds_at(moment))
@@ -115,6 +115,6 @@ def _where_i_work(desk: Desk, moment: datetime) -> set[str]:
     record = desk.view().record(project_path(desk.project))
     member = record.member(desk.agent) if isinstance(record, Project) else None
     paths = [canonical(path) for path in (member.paths if member else ()) if not problem_of(path)]
-    all_work = works(desk.memory.view(sessions.place_of(desk.project)))
+    all_work = works(desk.aside(sessions.place_of(desk.project)))
     own = [work for work in all_work if work.agent == desk.agent and work.goes_on_at(moment)]
     return {*paths, *(path for work in own for path in work.files_touched)}

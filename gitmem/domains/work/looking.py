@@ -101,7 +101,7 @@ def _active(desk: Desk, work: Work, moment: datetime) -> ActiveWork:
 @section(order=74, share=0.08, more="get_active_work tells who works on what")
 def overlaps(desk: Desk) -> list[str]:
     """Who works on the same files as you."""
-    view, moment = desk.memory.view(place_of(desk.project)), now()
+    view, moment = desk.aside(place_of(desk.project)), now()
     everything = list(works(view))
     mine = (work for work in everything if work.agent == desk.agent and work.goes_on_at(moment))
     files = dict.fromkeys(path for work in mine for path in work.files_touched)
@@ -115,7 +115,7 @@ def overlaps(desk: Desk) -> list[str]:
 @section(order=76, share=0.08, more="get_active_work tells who is blocked on what")
 def signals(desk: Desk) -> list[str]:
     """What you waited for and has happened, and who waits for you or for a signal."""
-    view, moment = desk.memory.view(place_of(desk.project)), now()
+    view, moment = desk.aside(place_of(desk.project)), now()
     open_work = [work for work in works(view) if work.status in OPEN and not is_over(work, moment)]
     mine = [work for work in open_work if work.agent == desk.agent]
     others = [work for work in open_work if work not in mine and _is_waiting(work) and work.blocked_by in ("", desk.agent)]
