@@ -197,7 +197,10 @@ class Answer:
             return self.snapshot.base.searcher.search(query, limit, order_by_field="updated")
 
         standing = self.snapshot.overlay.standing(self.snapshot.step, self._accepts)
-        found, total = self._merged(search, [_overlaid(each) for each in standing if each.passage.part == 0], wanted)
+        new = [_overlaid(each) for each in standing if each.passage.part == 0]
+        # where nothing is masked, the index's own count is exact and few hits need to be looked at
+        looked_at = _COUNTED if self.snapshot.overlay.masked(self.snapshot.step) else wanted
+        found, total = self._merged(search, new, wanted, looked_at)
         return Ranked(sorted(found.values(), key=lambda candidate: -candidate.updated), total)
 
     def _scored(self, clauses: list[Clause], passages: int) -> Any:
@@ -227,9 +230,11 @@ class Answer:
 
         return correction
 
-    def _merged(self, search: Callable[[int], Any], new: list[Candidate], wanted: int) -> tuple[dict[int, Candidate], int]:
+    def _merged(
+        self, search: Callable[[int], Any], new: list[Candidate], wanted: int, looked_at: int = _COUNTED
+    ) -> tuple[dict[int, Candidate], int]:
         """One candidate a record, by the key of its path: the index's that are not masked, and the overlay's."""
-        limit = max(_COUNTED, 3 * wanted)
+        limit = looked_at if looked_at < _COUNTED else max(_COUNTED, 3 * wanted)
         size = int(self.snapshot.base.searcher.num_docs)
         while True:
             with reading():

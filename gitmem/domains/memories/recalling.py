@@ -169,17 +169,18 @@ def _beginning(record: Remembered) -> str:
 @section(order=50, share=0.15, more="list_memories lists them all; recall reads one whole")
 def memories(desk: Desk) -> list[str]:
     """What you recall most, then what was marked as hot and you never recalled, newest first."""
-    used = _most_used(desk)
-    return [_line(each) for each in [*used, *_never_used(desk, HOT_MAX - len(used))]]
+    usage = _usage(desk)
+    used = _most_used(desk, usage)
+    return [_line(each) for each in [*used, *_never_used(desk, usage, HOT_MAX - len(used))]]
 
 
 def _usage(desk: Desk) -> Usage:
     return desk.memory.marks.read(Usage, desk.project, desk.agent) or Usage(scope=desk.scope, agent=desk.agent)
 
 
-def _most_used(desk: Desk) -> list[Remembered]:
+def _most_used(desk: Desk, usage: Usage) -> list[Remembered]:
     view, found = desk.view(), list[Remembered]()
-    for use in _usage(desk).uses:  # most used first
+    for use in usage.uses:  # most used first
         scope = "shared" if use.key.startswith("shared/") else desk.scope
         if record := standing(view, scope, use.key.removeprefix("shared/")):
             found.append(record)
@@ -188,10 +189,10 @@ def _most_used(desk: Desk) -> list[Remembered]:
     return found
 
 
-def _never_used(desk: Desk, most: int) -> list[Remembered]:
+def _never_used(desk: Desk, usage: Usage, most: int) -> list[Remembered]:
     if most <= 0:
         return []
-    used = {use.key for use in _usage(desk).uses}
+    used = {use.key for use in usage.uses}
     found = desk.index.search("", view=desk.view(), where=_where(desk, tier="hot"), limit=most + len(used))
     records = (desk.view().record(hit.path) for hit in found.hits)
     new = [each for each in records if isinstance(each, Remembered) and use_key(each) not in used]
