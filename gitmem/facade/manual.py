@@ -23,11 +23,15 @@ class UnknownTopic(BadArgument):
 
 
 def groups() -> dict[str, list[Verb]]:
-    """All verbs by the domain that declares them, in order of declaration."""
+    """All verbs by the domain that declares them, both in an order that does not depend on what was imported first."""
     found: dict[str, list[Verb]] = {}
-    for verb in verbs.VERBS.values():
+    for verb in sorted(verbs.VERBS.values(), key=_place):
         found.setdefault(verb.group, []).append(verb)
     return found
+
+
+def _place(verb: Verb) -> tuple[str, str, int]:
+    return verb.group, verb.function.__module__, verb.function.__code__.co_firstlineno
 
 
 def listed(profile: str) -> list[Verb]:
