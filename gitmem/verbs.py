@@ -244,6 +244,15 @@ def checked_limit(limit: int, most: int) -> int:
     return min(limit, most)
 
 
+def checked_offset(cursor: str) -> int:
+    """How many of a ranked list come before a page: what its cursor says. Raises BadArgument for what is none."""
+    if not cursor:
+        return 0
+    if cursor.isdecimal() and len(cursor) < 8:
+        return int(cursor)
+    raise BadArgument(f"{cursor[:40]!r} is no cursor.", fix="Pass the cursor of the answer before, or leave it out.")
+
+
 _ARGS = re.compile(r"^\s*Args:\s*$", re.MULTILINE)
 _ARG = re.compile(r"^(?P<indent> {4})(?P<name>\w+): (?P<text>.*)$")
 

@@ -190,9 +190,10 @@ class Office:
         if desk.caller.proof not in ("session", "declared", "key") or clock - self._noted.get(key, -math.inf) < NOTED_SECONDS:
             return
         from gitmem.domains.presence import seen
+        from gitmem.domains.projects import project_path
 
         try:
-            if who.project and desk.view().peek(f"projects/{who.project}/project.yaml"):
+            if who.project and desk.view().peek(project_path(who.project)):
                 seen(self.memory, who.project, desk.agent)
                 self._noted[key] = clock
         except GitmemError as error:  # the call itself is answered all the same

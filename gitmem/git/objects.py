@@ -366,15 +366,9 @@ class Objects:
         if was_file != now_file:
             yield path, was_file, now_file
 
-    def write(self, new: Iterable[NewObject]) -> None:
-        """Put objects on disk, flushed, as one pack. Returns only when a crash cannot lose them."""
-        unique = {each.oid: each for each in new}
-        if unique:
-            write_pack(self.pack_folder, unique)
-
     @contextmanager
     def written(self, new: Iterable[NewObject]) -> Iterator[Path]:
-        """The same, for objects that no ref holds until the block ends; yields the pack's index."""
+        """Put objects on disk, flushed, as one pack, for a ref to hold when the block ends; yields the pack's index."""
         # `git gc --prune=now` deletes packs of objects that no ref holds, but none with a .keep file
         index = write_pack(self.pack_folder, {each.oid: each for each in new}, keep=True)
         try:

@@ -76,11 +76,15 @@ class Terms:
 
     def frequency(self, field_name: str, term: str) -> int:
         """How many passages have the term in the field."""
+        return self.indexed(field_name, term) + self._overlay.frequency(field_name, term)
+
+    def indexed(self, field_name: str, term: str) -> int:
+        """How many passages of the index itself have it."""
         known = self._base.frequencies.get((field_name, term))
         if known is None:
             known = int(self._base.searcher.doc_freq(field_name, term))
             _remember(self._base.frequencies, (field_name, term), known)
-        return known + self._overlay.frequency(field_name, term)
+        return known
 
     def beginning(self, field_name: str, prefix: str, limit: int) -> list[str]:
         """Terms of a field that begin with `prefix`."""
@@ -165,14 +169,15 @@ class Answer:
         clauses = clauses_of(text, vocabulary)
         if not clauses:
             return Ranked([], 0)
-        query = self._scored(clauses, vocabulary.passages)
+        query = self._scored(clauses, vocabulary)
 
         def search(limit: int) -> Any:
             return self.snapshot.base.searcher.search(query, limit)
 
         averages = self.snapshot.base.averages
         scores = self.snapshot.overlay.scores(clauses, averages, self.snapshot.step, self._accepts)
-        found, total = self._merged(search, [_overlaid(each, score) for each, score in scores.values()], wanted)
+        new = [_overlaid(each, score) for each, score in scores.values()]
+        found, total = self._merged(search, new, wanted, max(_COUNTED, 3 * wanted))
         self._find_openings(query, found)
         best = sorted(found.values(), key=lambda candidate: (-candidate.rank, -candidate.updated))
         return Ranked(best, total, clauses)
@@ -199,12 +204,12 @@ class Answer:
         standing = self.snapshot.overlay.standing(self.snapshot.step, self._accepts)
         new = [_overlaid(each) for each in standing if each.passage.part == 0]
         # where nothing is masked, the index's own count is exact and few hits need to be looked at
-        looked_at = _COUNTED if self.snapshot.overlay.masked(self.snapshot.step) else wanted
-        found, total = self._merged(search, new, wanted, looked_at)
+        is_masked = bool(self.snapshot.overlay.masked(self.snapshot.step))
+        found, total = self._merged(search, new, wanted, max(_COUNTED, 3 * wanted) if is_masked else wanted)
         return Ranked(sorted(found.values(), key=lambda candidate: -candidate.updated), total)
 
-    def _scored(self, clauses: list[Clause], passages: int) -> Any:
-        correct = self._corrections(passages)
+    def _scored(self, clauses: list[Clause], vocabulary: Terms) -> Any:
+        correct = self._corrections(vocabulary)
         matching = tantivy.Query.boolean_query([(tantivy.Occur.Should, self._dismax(clause, correct)) for clause in clauses])
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, matching), *self._filters]) if self._filters else matching
 
@@ -217,24 +222,22 @@ class Answer:
             leaves.append(known[key])
         return tantivy.Query.disjunction_max_query(leaves, TIE)
 
-    def _corrections(self, passages: int) -> Callable[[Leaf], float]:
+    def _corrections(self, vocabulary: Terms) -> Callable[[Leaf], float]:
         """Tantivy weighs a term by what it holds itself; a small index under a large overlay knows too little."""
-        searcher = self.snapshot.base.searcher
-        here = int(searcher.num_docs)
-        if here > 50 * (passages - here):
+        here = int(self.snapshot.base.searcher.num_docs)
+        if here > 50 * (vocabulary.passages - here):
             return lambda _: 1.0
 
         def correction(leaf: Leaf) -> float:
-            frequency = searcher.doc_freq(leaf.field, leaf.term)
+            frequency = vocabulary.indexed(leaf.field, leaf.term)
             return leaf.idf / idf(here, frequency) if frequency else 1.0
 
         return correction
 
     def _merged(
-        self, search: Callable[[int], Any], new: list[Candidate], wanted: int, looked_at: int = _COUNTED
+        self, search: Callable[[int], Any], new: list[Candidate], wanted: int, limit: int
     ) -> tuple[dict[int, Candidate], int]:
-        """One candidate a record, by the key of its path: the index's that are not masked, and the overlay's."""
-        limit = looked_at if looked_at < _COUNTED else max(_COUNTED, 3 * wanted)
+        """One candidate a record, by the key of its path: of the first `limit` hits what is not masked, and the overlay's."""
         size = int(self.snapshot.base.searcher.num_docs)
         while True:
             with reading():

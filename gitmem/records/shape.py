@@ -137,9 +137,14 @@ _SIMPLE: dict[Any, Shape] = {
 }
 
 
-@cache
 def shape_of(annotation: Any) -> Shape:
     """The shape of an annotated type; TypeError if gitmem has no rule for it."""
+    # choices in another order are equal to Python, and would get the order of whoever was asked for first
+    return _shape_of(annotation, repr(annotation))
+
+
+@cache
+def _shape_of(annotation: Any, _spelled: str) -> Shape:
     if annotation in _SIMPLE:
         return _SIMPLE[annotation]
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)

@@ -542,7 +542,8 @@ def test_a_file_that_came_in_past_the_gate_is_told_and_can_be_mended(team: Team)
     view = team.memory.view()
     broken = encode(replace(spec(team), release="../../heads/x"))
     tree, new = graft(view.objects, view.tree, {PATH: new_object("blob", broken)})
-    view.objects.write(new)
+    with view.objects.written(new):
+        pass
     commit = git(team.memory.path, "commit-tree", "-m", "past the gate", "-p", view.commit, tree).strip()
     git(team.memory.path, "update-ref", "refs/heads/main", commit)
     assert team.call("get_spec", name="orders-api")["version"] == "../../heads/x"

@@ -39,7 +39,8 @@ def grow(repository: Repository, number: int, *, anew: bool = False) -> str:
     parent = repository.refs.read(REF)
     parents = (parent,) if parent and not anew else ()
     commit = new_object("commit", Commit(tree.oid, parents, WHO, WHO, now(), f"{number}\n").encode())
-    repository.objects.write([blob, tree, commit])
+    with repository.objects.written([blob, tree, commit]):
+        pass
     assert repository.refs.swap(REF, parent, commit.oid)
     return commit.oid
 

@@ -32,7 +32,8 @@ def commit_file(repository: Repository, number: int) -> str:
     made = new_object("tree", tree.data)
     parent = repository.refs.read(MAIN)
     commit = new_object("commit", Commit(made.oid, (parent,) if parent else (), WHO, WHO, now(), f"{number}\n").encode())
-    repository.objects.write([blob, made, commit])
+    with repository.objects.written([blob, made, commit]):
+        pass
     assert repository.refs.swap(MAIN, parent, commit.oid)
     return commit.oid
 
@@ -86,7 +87,8 @@ def test_of_many_swaps_from_one_state_exactly_one_wins(repository: Repository):
     targets = []
     for number in range(8):
         made = new_object("commit", Commit(repository.objects.commit(base).tree, (base,), WHO, WHO, now(), f"{number}\n").encode())
-        repository.objects.write([made])
+        with repository.objects.written([made]):
+            pass
         targets.append(made.oid)
     barrier, won = threading.Barrier(8), []
 
@@ -116,7 +118,8 @@ def commit_orphan(repository: Repository) -> str:
     head = repository.refs.read(MAIN)
     assert head
     made = new_object("commit", Commit(repository.objects.commit(head).tree, (head,), WHO, WHO, now(), "next\n").encode())
-    repository.objects.write([made])
+    with repository.objects.written([made]):
+        pass
     return made.oid
 
 

@@ -16,7 +16,7 @@ from gitmem.domains.people import check_known
 from gitmem.errors import BadArgument
 from gitmem.memory.view import View
 from gitmem.names import age_in_words
-from gitmem.verbs import checked_limit, verb
+from gitmem.verbs import checked_limit, checked_offset, verb
 
 LIMIT_MAX = 100
 HISTORY_MAX = 50
@@ -170,7 +170,7 @@ def list_backlog(
         cursor: where to go on, from the last answer.
         as_of: as it was then: a commit, a date, or an age such as 7d.
     """
-    view, most, skip = desk.view_as_of(as_of), checked_limit(limit, LIMIT_MAX), _offset(cursor)
+    view, most, skip = desk.view_as_of(as_of), checked_limit(limit, LIMIT_MAX), checked_offset(cursor)
     who: dict[str, list[str]] = {"": [], ME: [desk.agent], NOBODY: [""]}
     facets: dict[str, list[str]] = {
         "status": list(status or (STATUSES if include_done else UNFINISHED)), "priority": list(priority),
@@ -203,14 +203,6 @@ def _matching(desk: Desk, view: View, where: dict[str, list[str]], text: str, mo
     found = desk.index.search(text, view=view, where=where, limit=most, offset=skip)
     note = "the index is being rebuilt, so the answer may be incomplete" if found.rebuilding else None
     return [hit.path for hit in found.hits], found.total, note
-
-
-def _offset(cursor: str) -> int:
-    if not cursor:
-        return 0
-    if cursor.isdecimal() and len(cursor) < 8:
-        return int(cursor)
-    raise BadArgument(f"{cursor[:40]!r} is no cursor.", fix="Pass the cursor of the answer before, or leave it out.")
 
 
 def _listed(items: Items, item: BacklogItem) -> ListedItem:

@@ -13,7 +13,7 @@ from gitmem.errors import BadArgument, NotFound
 from gitmem.memory.find import find_path
 from gitmem.memory.view import View
 from gitmem.names import age_in_words, hex_of, now
-from gitmem.verbs import checked_limit, verb
+from gitmem.verbs import checked_limit, checked_offset, verb
 
 if TYPE_CHECKING:
     from gitmem.index.search import Found, Hit
@@ -216,7 +216,7 @@ def _search(
         fix = f"At most {QUERY_MAX:,} characters and {TAGS_MAX} tags are accepted."
         raise BadArgument(f"The query has {len(text):,} characters and {len(tags):,} tags.", fix=fix)
     view = desk.view_as_of(as_of)
-    most, offset = checked_limit(limit, LIMIT_MAX), _offset(cursor)
+    most, offset = checked_limit(limit, LIMIT_MAX), checked_offset(cursor)
     found = desk.index.search(
         text, view=view, where=where, every=[("tags", tag) for tag in tags],
         updated_after=_days_ago(days),
@@ -231,14 +231,6 @@ def _days_ago(days: int | None) -> datetime | None:
     if days is not None and not 0 <= days <= DAYS_MAX:
         raise BadArgument(f"updated_within_days is {days}.", fix=f"0 to {DAYS_MAX} are accepted.")
     return now() - timedelta(days=days) if days is not None else None
-
-
-def _offset(cursor: str) -> int:
-    if not cursor:
-        return 0
-    if cursor.isdecimal() and len(cursor) < 8:
-        return int(cursor)
-    raise BadArgument(f"{cursor[:40]!r} is no cursor.", fix="Pass the cursor of the answer before, or leave it out.")
 
 
 def _searched(found: "Found", where: dict[str, list[str]], tags: tuple[str, ...]) -> str:
