@@ -23,7 +23,7 @@ from gitmem.domains.knowledge.record import Knowledge
 from gitmem.git.repository import Repository
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
-from gitmem.memory.proposal import Stale
+from gitmem.memory.pending import Stale
 from gitmem.names import new_id, now
 from gitmem.records.codec import encode
 

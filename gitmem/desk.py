@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from gitmem.errors import BadArgument, GitmemError, NotFound, closest
 from gitmem.memory.caller import Caller
 from gitmem.memory.find import find_path
-from gitmem.memory.proposal import Stale
+from gitmem.memory.pending import Stale
 from gitmem.memory.view import MAIN_PLACE, Place, View
 from gitmem.names import shown
 from gitmem.records.check import at_most, plain_text

@@ -9,7 +9,7 @@ from gitmem import assets
 from gitmem.git.repository import Repository
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
-from gitmem.memory.proposal import Stale
+from gitmem.memory.pending import Stale
 
 FOUNDER = Caller("gitmem", "none")
 HOOKS = ("pre-receive",)

@@ -20,7 +20,7 @@ from gitmem.git.log import file_versions
 from gitmem.memory.caller import Caller
 from gitmem.memory.gate import BODY_MAX_BYTES, GateRefused, conflict_markers
 from gitmem.memory.memory import Memory
-from gitmem.memory.proposal import Stale
+from gitmem.memory.pending import Stale
 from gitmem.memory.view import View
 from gitmem.names import check_name, new_id, now, slugify
 from gitmem.records.codec import Problem, decode, encode

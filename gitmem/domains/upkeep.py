@@ -28,7 +28,7 @@ from gitmem.domains.sessions import LiveSession
 from gitmem.errors import GitmemError
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
-from gitmem.memory.proposal import Stale, StorageFailed
+from gitmem.memory.pending import Stale, StorageFailed
 from gitmem.memory.settings import Settings, settings_of
 from gitmem.memory.view import Place, View
 from gitmem.names import name_problem, now

@@ -37,13 +37,19 @@ class Edit:
 
 @dataclass(frozen=True)
 class Change:
-    """A change that asks to be let in: the view before it, what differs, and who asks."""
+    """A change that asks to be let in: the view before it, what differs, and who asks.
+
+    `proposed`: it is only proposed, so what it may say is checked, but not who may say it. `reviewed`: paths of it
+    that were proposed by somebody else than the caller, who lets them in.
+    """
 
     before: View
     edits: Mapping[str, Edit]
     caller: Caller
     read: Callable[[str], bytes]  # a file's bytes by blob id, also of one that is not in the repository yet
     forced: bool = False  # the caller means it: rules that only guard against slips let it through
+    proposed: bool = False
+    reviewed: frozenset[str] = frozenset()
 
     def written(self) -> Iterator[tuple[str, Entry]]:
         """The paths that the change adds or edits."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from gitmem.errors import GitmemError
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
-from gitmem.memory.proposal import StorageFailed
+from gitmem.memory.pending import StorageFailed
 from gitmem.memory.view import ParsedFiles, Place
 from gitmem.names import check_name
 from gitmem.records.check import a_name

@@ -9,7 +9,7 @@ from typing import TypeVar
 from gitmem.git.objects import FILE, Entry, NewObject, new_object
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
-from gitmem.memory.proposal import Proposal
+from gitmem.memory.pending import PendingCommit
 from gitmem.memory.view import View
 from gitmem.memory.writer import Writer
 from gitmem.names import now
@@ -36,6 +36,9 @@ class Transaction:
         self._new: dict[str, bytes] = {}
         self.time: datetime = now()
         self.forced = False  # set by a verb whose caller said that they mean what the gate takes for a slip
+        self.merges: tuple[str, ...] = ()  # commits that the change takes in
+        self.proposed = False
+        self.reviewed: frozenset[str] = frozenset()
         self.commit = ""
 
     def put(self, record: R) -> R:
@@ -86,13 +89,15 @@ class Transaction:
     def land(self) -> None:
         """Pass the gate and commit. Raises GateRefused, Stale, StorageFailed."""
         edits = dict(self._edits())
-        if not edits:
+        if not edits and not self.merges:
             return
-        change = gate.Change(self.view, edits, self._caller, self._read, self.forced)
+        change = gate.Change(
+            self.view, edits, self._caller, self._read, self.forced, proposed=self.proposed, reviewed=self.reviewed
+        )
         if problems := gate.check(change):
             raise gate.GateRefused(problems)
         self.commit = self._writer.land(
-            Proposal(
+            PendingCommit(
                 ref=self.view.place.ref,
                 base=self.view.commit,
                 reads=self.view.reads,
@@ -101,6 +106,7 @@ class Transaction:
                 author=self._caller.person,
                 message=self._message(),
                 time=self.time,
+                merges=self.merges,
             )
         )
 

@@ -16,7 +16,7 @@ from gitmem.git.maintenance import WRITE_LOCK, Upkeep
 from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, NewObject, Objects, Person, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
-from gitmem.memory.proposal import Proposal, Stale, StorageFailed
+from gitmem.memory.pending import PendingCommit, Stale, StorageFailed
 from gitmem.memory.view import NO_TREE, names_at
 
 GITMEM = Person("gitmem", "gitmem@gitmem")
@@ -26,12 +26,12 @@ _SWAP_TRIES = 20
 
 
 class _Waiting:
-    """A proposal in the queue, and what became of it."""
+    """A pending commit in the queue, and what became of it."""
 
-    __slots__ = ("commit", "done", "error", "proposal", "turn")
+    __slots__ = ("commit", "done", "error", "pending", "turn")
 
-    def __init__(self, proposal: Proposal) -> None:
-        self.proposal = proposal
+    def __init__(self, pending: PendingCommit) -> None:
+        self.pending = pending
         self.commit = ""
         self.error: BaseException | None = None
         self.done = False
@@ -66,12 +66,12 @@ class Writer:
         self._line = threading.RLock()  # who stands in line may have a part of the call stand in line again
         self._line_across_processes = FileLock(repository.private / "line.lock", thread_local=False)
 
-    def land(self, proposal: Proposal) -> str:
-        """Commit a proposal durably; the id of its commit, "" if it changes nothing.
+    def land(self, pending: PendingCommit) -> str:
+        """Commit what is pending durably; the id of its commit, "" if it changes nothing.
 
         Raises Stale if what it read has changed, StorageFailed if the disk refuses.
         """
-        waiting = _Waiting(proposal)
+        waiting = _Waiting(pending)
         leads = self._join(waiting)
         try:
             if not leads:
@@ -169,8 +169,8 @@ class Writer:
     def _write(self, batch: list[_Waiting]) -> None:
         try:
             with self._apart():
-                for ref in dict.fromkeys(each.proposal.ref for each in batch):
-                    self._write_ref(ref, [each for each in batch if each.proposal.ref == ref])
+                for ref in dict.fromkeys(each.pending.ref for each in batch):
+                    self._write_ref(ref, [each for each in batch if each.pending.ref == ref])
         except OSError as error:
             for each in batch:
                 if not each.done:
@@ -217,25 +217,26 @@ class _Chain:
         return self.head == self._tip
 
     def add(self, waiting: _Waiting) -> None:
-        """Append the proposal's commit, or note why that cannot be."""
+        """Append its commit, or note why that cannot be."""
         waiting.error, waiting.commit = None, ""
-        proposal = waiting.proposal
-        if proposal.base != self.head and (changed := self._changed(proposal)):
+        pending = waiting.pending
+        if pending.base != self.head and (changed := self._changed(pending)):
             waiting.error = Stale(self.head, changed)
             return
-        tree, new = graft(self._objects, self._tree, proposal.edits)
-        if tree == self._tree:
+        tree, new = graft(self._objects, self._tree, pending.edits)
+        if tree == self._tree and not pending.merges:
             return
-        commit = Commit(tree, (self.head,) if self.head else (), proposal.author, GITMEM, proposal.time, proposal.message)
+        parents = ((self.head,) if self.head else ()) + pending.merges
+        commit = Commit(tree, parents, pending.author, GITMEM, pending.time, pending.message)
         made = new_object("commit", commit.encode())
         waiting.commit = made.oid
         self._objects.keep_commit(replace(commit, oid=made.oid))
         self.new += [*new, made]
         self.head, self._tree = made.oid, tree
 
-    def _changed(self, proposal: Proposal) -> list[str]:
-        read = [path for path, seen in proposal.reads.items() if self._objects.entry(self._tree, path) != seen]
-        listed = [path for path, seen in proposal.listings.items() if names_at(self._objects, self._tree, path) != seen]
+    def _changed(self, pending: PendingCommit) -> list[str]:
+        read = [path for path, seen in pending.reads.items() if self._objects.entry(self._tree, path) != seen]
+        listed = [path for path, seen in pending.listings.items() if names_at(self._objects, self._tree, path) != seen]
         return read + listed
 
 

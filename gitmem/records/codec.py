@@ -27,13 +27,15 @@ _END = re.compile(r"^---[ \t]*$", re.MULTILINE)
 class Problem:
     """One thing wrong with one file, said so that its author can mend it.
 
-    `field` is empty if the whole file is meant, `line` 0 if no line is known.
+    `field` is empty if the whole file is meant, `line` 0 if no line is known. `needs_review`: nothing is wrong with
+    what it says; somebody else has to let it in.
     """
 
     path: str
     field: str
     what: str
     line: int = 0
+    needs_review: bool = False
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else self.path

@@ -21,7 +21,7 @@ from gitmem.memory import rerooting
 from gitmem.memory.caller import Caller
 from gitmem.memory.gate import GateRefused
 from gitmem.memory.memory import Memory
-from gitmem.memory.proposal import Stale
+from gitmem.memory.pending import Stale
 from gitmem.memory.settings import settings_of
 from gitmem.names import now
 from gitmem.records.kind import Record

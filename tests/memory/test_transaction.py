@@ -12,7 +12,7 @@ from gitmem.memory.caller import Caller
 from gitmem.memory.find import Ambiguous, find_path
 from gitmem.memory.gate import GateRefused
 from gitmem.memory.memory import Memory
-from gitmem.memory.proposal import Stale
+from gitmem.memory.pending import Stale
 from gitmem.memory.settings import NewerFormat
 from gitmem.memory.view import Place
 from gitmem.names import new_id, now

@@ -14,7 +14,7 @@ from gitmem.founding import found
 from gitmem.git.repository import NotARepository
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
-from gitmem.memory.proposal import StorageFailed
+from gitmem.memory.pending import StorageFailed
 from gitmem.names import new_id
 from tests.conftest import git
 from tests.proofs.workers import Agent, agent, make, word

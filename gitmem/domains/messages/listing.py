@@ -8,7 +8,7 @@ from gitmem.desk import Desk
 from gitmem.domains.messages.record import FINISHED, Message, Receipt, Slot, Status, receipt_path
 from gitmem.domains.messages.shown import Inbox, Shown, inbox_of, inbox_with
 from gitmem.memory.memory import Memory
-from gitmem.memory.proposal import StorageFailed
+from gitmem.memory.pending import StorageFailed
 from gitmem.memory.view import View
 from gitmem.names import age_in_words
 

@@ -1,4 +1,4 @@
-"""Proposals: changes that are ready to be committed, and why one may not be. Light, since the push hook loads it."""
+"""Pending commits: changes that are ready to be committed, and why one may not be. Light, since the push hook loads it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +9,12 @@ from gitmem.git.objects import Entry, NewObject, Person
 
 
 @dataclass(frozen=True)
-class Proposal:
+class PendingCommit:
     """A change that is ready to be committed: what it saw, what it does, how its commit is signed.
 
     `reads` maps every path that was looked at, and `edits` every path that changes, to what stood there
     and to the blob that will (None: the file goes). `listings` maps folders to the names that were in them.
+    `merges` are commits that it takes in beside the tip: a merge is a commit even if it changes no file.
     """
 
     ref: str
@@ -24,10 +25,11 @@ class Proposal:
     author: Person
     message: str
     time: datetime
+    merges: tuple[str, ...] = ()
 
 
 class Stale(Exception):
-    """Somebody else changed what the proposal read: it must be made again from `tip`."""
+    """Somebody else changed what the pending commit had read: it must be made again from `tip`."""
 
     def __init__(self, tip: str, paths: list[str]) -> None:
         super().__init__(f"{', '.join(paths)} changed")
