@@ -14,6 +14,7 @@ from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import keyed
 from gitmem.verbs import verb
 
 _IN_PROJECT = re.compile(r"projects/([^/]+)/")
@@ -67,7 +68,9 @@ class Project(Record):
     name: str = field("the project's name", check=a_name, example="web-shop")
     description: str = field("what the project is, in a few lines", index="text", default="", check=at_most(2000))
     created: datetime | None = field("when it was registered", default=None)
-    members: tuple[Member, ...] = field("who works on it", default=(), check=(at_most(500), members_are_named))
+    members: tuple[Member, ...] = field(
+        "who works on it", default=(), check=(at_most(500), members_are_named), merge=keyed("name", capabilities=keyed("name"))
+    )
 
     def member(self, name: str) -> Member | None:
         """The member of that name."""

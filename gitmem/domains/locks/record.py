@@ -14,6 +14,7 @@ from gitmem.names import now
 from gitmem.records.check import a_name, at_most, between, one_line
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import greatest
 
 if TYPE_CHECKING:
     from gitmem.memory.memory import Memory
@@ -41,13 +42,16 @@ class Lock(Record):
 
     home: ClassVar[str] = "held/{agent}/{key}.yaml"
     ref: ClassVar[str] = FAMILY
+    ends: ClassVar[bool] = True
 
     agent: str = field("who holds it", check=a_name, example="ann")
     pattern: str = field("a path, a folder or a glob", check=(at_most(PATTERN_MAX), a_pattern), example="src/api/")
     mode: Mode = field("shared: others may hold it too, as long as nobody wants it exclusively", default="exclusive")
     reason: str = field("what for", check=(one_line, at_most(REASON_MAX)), example="moving the handlers")
     session: str = field("the session in which it was taken", default="", check=at_most(SESSION_ID_MAX))
-    fence: int = field("the number of the grant; later grants have higher ones", check=between(1, FENCE_MAX), example=7)
+    fence: int = field(
+        "the number of the grant; later grants have higher ones", check=between(1, FENCE_MAX), example=7, merge=greatest
+    )
     since: datetime | None = field("when it was taken", default=None)
     renewed: datetime | None = field("when it was last renewed", default=None)
     until: datetime | None = field("when its time is over", default=None)
@@ -94,7 +98,7 @@ class Fence(Record):
     home: ClassVar[str] = FENCE_PATH
     ref: ClassVar[str] = FAMILY
 
-    last: int = field("the number of the last grant", check=between(0, FENCE_MAX), example=7)
+    last: int = field("the number of the last grant", check=between(0, FENCE_MAX), example=7, merge=greatest)
 
 
 def place_of(project: str) -> Place:
