@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from gitmem.desk import Desk, UnknownProject
 from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.memory.gate import Change, rule
+from gitmem.memory.merge import Draft, settler
 from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most, one_line, plain_text
@@ -107,6 +108,17 @@ def _files_of(change: Change, name: str) -> Iterator[str]:
     entry = change.before.peek(f"projects/{name}")
     if entry is not None:
         yield from (path for path, _ in change.before.objects.files(entry.oid, f"projects/{name}/"))
+
+
+@settler
+def projects_stay_under_records(draft: Draft) -> None:
+    """A project that one side removed comes back if the other side kept a record in it."""
+    if draft.place.family != "main":
+        return
+    named = {match[1] for path, entry in draft.result.items() if entry and (match := _IN_PROJECT.match(path))}
+    for path in map(project_path, sorted(named)):
+        if draft.entry(path) is None:
+            draft.take(path, None)
 
 
 @dataclass(frozen=True)

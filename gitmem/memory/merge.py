@@ -31,7 +31,7 @@ from gitmem.memory.caller import Caller
 from gitmem.memory.view import NO_TREE, ParsedFiles, Place, View
 from gitmem.records.codec import Decoded, decode, encode
 from gitmem.records.kind import Kind, Record, kind_at
-from gitmem.records.merging import prose
+from gitmem.records.merging import ABSENT, prose
 from gitmem.records.threeway import merge_records
 
 R = TypeVar("R", bound=Record)
@@ -181,10 +181,9 @@ def _records(
     if declared is None or _read(declared, scope, path, data) is None:
         # Field by field it is fine, and as a whole it is not: it has become too large.
         return MergedFile(later.data, later.path, (_whole(later.path, earlier, "both changed it"),))
-    if not merged.fields:
-        return MergedFile(data, path)
-    loss = Loss(path, merged.fields, encode(replace(merged.lost, scope=merged.kept.scope)), "both changed it", earlier.side)
-    return MergedFile(data, path, (loss,))
+    lost = encode(replace(merged.lost, scope=merged.kept.scope))
+    loss = Loss(path, merged.fields, lost, "both changed it", earlier.side)
+    return MergedFile(data, path, (loss,) if merged.fields and lost != data else ())
 
 
 def _whole(path: str, loser: Version, why: str) -> Loss:
@@ -193,7 +192,7 @@ def _whole(path: str, loser: Version, why: str) -> Loss:
 
 def _texts(base: Version | None, earlier: Version, later: Version) -> MergedFile:
     try:
-        old, first, second = (each.data.decode() if each else "" for each in (base, earlier, later))
+        old, first, second = (each.data.decode() if each else ABSENT for each in (base, earlier, later))
     except UnicodeDecodeError:
         return MergedFile(later.data, later.path, (_whole(later.path, earlier, "both changed it, and it is no text"),))
     kept, lost = prose(old, first, second)
@@ -302,8 +301,13 @@ class Draft:
 
     def lose(self, path: str, why: str, *, fields: tuple[str, ...] = ()) -> None:
         """Note that the merge will not hold what it holds now at a path: to be called before it is changed."""
-        entry = self.entry(path)
-        self.losses.append(Loss(path, fields, entry and self.read(entry.oid), why, self.other_side))
+        self.losses.append(Loss(path, fields, self._to_propose(path), why, self.other_side))
+
+    def _to_propose(self, path: str) -> bytes | None:
+        entry, record, landed = self.entry(path), self.record(path), self.landed.record(path)
+        if record is not None and type(record) is type(landed) and (again := record.anew(landed)) is not record:
+            return encode(again)
+        return entry and self.read(entry.oid)
 
     # --- as seen by others -----------------------------------------------------------------------
 

@@ -141,8 +141,11 @@ def text(base: Any, earlier: Any, later: Any) -> Settled:
 
 
 def prose(base: Any, earlier: Any, later: Any) -> Settled:
-    """Prose, merged by lines. Two texts that have no base are not one text."""
-    return Settled(later, earlier) if base is ABSENT else lines(base, earlier, later)
+    """Prose, merged by lines. Two whole texts are not one, but what both wrote where nothing was are two paragraphs."""
+    if base is ABSENT:
+        return Settled(later, earlier)
+    both = f"{earlier}\n\n{later}"
+    return lines(base, earlier, later) if base else Settled(both, both)
 
 
 def sections(split: Callable[[str], Any], join: Callable[[Any], str]) -> Rule:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Literal, get_args
@@ -10,6 +11,7 @@ from typing import ClassVar, Literal, get_args
 from gitmem.errors import BadArgument, NotFound
 from gitmem.memory.find import find_path
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
+from gitmem.memory.merge import Draft, settler
 from gitmem.names import hex_of, now
 from gitmem.records.check import at_most, bytes_at_most, each, not_blank, one_line, plain_text
 from gitmem.records.codec import Problem
@@ -159,6 +161,20 @@ def _is_there(change: Change, record: Knowledge) -> bool:
     except (NotFound, BadArgument):
         return False
     return found not in change.edits
+
+
+@settler
+def merged_successors_are_there(draft: Draft) -> None:
+    """What one side made a successor comes back if the other removed it."""
+    if draft.place.family != "main":
+        return
+    written = {path.rpartition("/")[2] for path, entry in draft.result.items() if entry}
+    for record in list(draft.changed(Knowledge)):
+        if record.superseded_by and f"{record.superseded_by}.md" not in written:
+            with suppress(NotFound, BadArgument):
+                path = find_path(draft.base, record.superseded_by, scope=record.scope)
+                if draft.entry(path) is None:
+                    draft.take(path, None)
 
 
 def expiry(memory_type: str, days: int | None, *, clock: datetime | None = None) -> datetime | None:

@@ -64,9 +64,9 @@ class Versioned(Record):
 
     def anew(self, kept: Record) -> "Versioned":
         """What lost a merge, as the version that could follow: what was released is not released twice."""
-        if not isinstance(kept, Versioned) or self.substance == kept.substance or a_release(kept.release):
-            return replace(self, release=kept.release) if isinstance(kept, Versioned) else self
-        return replace(self, release=raised(kept.release))
+        if not isinstance(kept, Versioned) or a_release(kept.release):
+            return self
+        return replace(self, release=kept.release if self.substance == kept.substance else raised(kept.release))
 
     @property
     def tags_folder(self) -> str:
