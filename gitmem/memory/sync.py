@@ -4,8 +4,8 @@ The order makes it safe to be killed anywhere: what is pushed is complete, local
 and what both sides agreed on is noted last. Whoever comes again starts from what is there.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 
 from filelock import FileLock, Timeout
@@ -105,6 +105,16 @@ class Report:
         )
 
 
+Teller = Callable[[Memory, Sequence[Lost]], None]
+TELLERS: list[Teller] = []
+
+
+def teller(function: Teller) -> Teller:
+    """Decorator: something of a domain that tells those concerned what they have lost in a sync."""
+    TELLERS.append(function)
+    return function
+
+
 class Sync:
     """One memory and one hub, for the time of one sync. `only`: one ref instead of all."""
 
@@ -118,16 +128,22 @@ class Sync:
 
     def run(self) -> Report:
         """Bring both sides together. Raises StillRacing, Busy, StorageFailed, and what the way to the hub raises."""
-        patience = self._remote.patience
-        lock = FileLock(self._repository.private / LOCK, timeout=_PATIENCE_SECONDS if patience is None else patience)
         try:
-            with lock.acquire(poll_interval=0.01):
+            with self._alone():
                 self._run()
         except Timeout:
             raise Busy from None
         except OSError as error:
             raise StorageFailed(error) from error
+        finally:
+            if ours := [each for each in self._report.lost if each.loss.side == "ours"]:
+                for tell in TELLERS:
+                    tell(self._memory, ours)
         return self._report
+
+    def _alone(self) -> AbstractContextManager[object]:
+        # a call that asks about one ref does not wait for a sync of everything
+        return nullcontext() if self._only else FileLock(self._repository.private / LOCK).acquire(timeout=_PATIENCE_SECONDS)
 
     def _run(self) -> None:
         lost: list[str] = []
