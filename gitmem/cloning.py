@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from gitmem.errors import BadArgument, GitmemError
+from gitmem.errors import BadArgument
 from gitmem.founding import install_hooks
 from gitmem.git.remote import Progress
-from gitmem.git.repository import MAIN, Repository
+from gitmem.git.repository import Repository
 from gitmem.memory import hubs
 from gitmem.memory.memory import Memory
-from gitmem.memory.settings import PATH, settings_of
+from gitmem.memory.settling import NoMemory
 from gitmem.memory.sync import Sync
 from gitmem.names import shown
 
@@ -21,16 +21,6 @@ class NotEmpty(BadArgument):
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} is there already and not empty.", fix="Name another folder for the clone.")
-
-
-class NoMemory(GitmemError):
-    """The repository is no memory."""
-
-    def __init__(self, url: str, why: str) -> None:
-        super().__init__(
-            f"{shown(url, 200)} is no memory of gitmem: {why}.",
-            fix="Check the address; 'gitmem init' makes a memory, and 'gitmem hub add URL' puts it on an empty repository.",
-        )
 
 
 def folder_for(url: str) -> Path:
@@ -56,27 +46,16 @@ def clone(url: str, path: Path, *, options: Sequence[str] = (), asks: bool = Fal
 def _cloned(url: str, path: Path, options: Sequence[str], *, asks: bool, progress: Progress | None) -> Memory:
     repository = Repository.init(path)
     hub = hubs.add(repository, url)
-    remote = hub.remote(repository, asks=asks, progress=progress)
-    remote.fetch(*hub.refspecs(), options=options)
     memory = Memory(path)
     try:
-        _check(memory, hub)
-        Sync(memory, hub, remote).run()
+        Sync(memory, hub, hub.remote(repository, asks=asks, progress=progress)).run()
+        if not memory.head():
+            raise NoMemory(hub.shown_url, "it has no branch main")
     except BaseException:
         memory.close()
         raise
-    install_hooks(memory.repository)
+    install_hooks(repository)
     return memory
-
-
-def _check(memory: Memory, hub: hubs.Hub) -> None:
-    head = memory.repository.refs.read(hub.tracking(MAIN))
-    if head is None:
-        raise NoMemory(hub.shown_url, "it has no branch main")
-    view = memory.view(commit=head)
-    if view.entry(PATH) is None:
-        raise NoMemory(hub.shown_url, f"its branch main has no {PATH}")
-    settings_of(view)
 
 
 def _clear(path: Path, *, keep: bool) -> None:

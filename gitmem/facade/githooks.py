@@ -10,6 +10,7 @@ from gitmem.errors import GitmemError
 from gitmem.git.repository import MAIN, Repository
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
+from gitmem.memory.marks import mark_problems
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, Place, View
 from gitmem.names import name_problem, shown
 from gitmem.records.codec import Problem
@@ -50,7 +51,7 @@ def refused(repository: Repository, old: str, new: str, ref: str) -> Iterator[st
     place = _place(ref)
     if place is None:
         if ref.startswith(_RECORD_REFS) and new != NOTHING:
-            yield f"gitmem: {shown(ref, 100)} is no ref that gitmem keeps. Nothing was changed."
+            yield from (f"gitmem: {shown(ref, 100)} {what}. Nothing was changed." for what in mark_problems(repository, ref, new))
         return
     if new == NOTHING:
         yield f"gitmem: {ref} cannot be deleted: it is the team's memory. Nothing was changed."

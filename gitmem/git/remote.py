@@ -62,6 +62,13 @@ class NoRepository(GitmemError):
         super().__init__(f"There is no repository at {shown(url, 200)}: {said}", fix="Check the address.")
 
 
+class NoSuchRef(GitmemError):
+    """The other side lacks a ref that was asked for by name."""
+
+    def __init__(self, url: str, said: str) -> None:
+        super().__init__(f"{shown(url, 200)} lacks what was asked for: {said}", fix="Push it there first.")
+
+
 class DiskFull(GitmemError):
     """There was no room for what came."""
 
@@ -79,7 +86,8 @@ class TransferFailed(GitmemError):
 
 
 # The first that matches what git said. What it said of the disk comes first: a transfer that is cut off says more after it.
-_ERRORS: tuple[tuple[re.Pattern[str], type[Unreachable] | type[AccessDenied] | type[NoRepository]], ...] = (
+_ERRORS: tuple[tuple[re.Pattern[str], type[Unreachable] | type[AccessDenied] | type[NoRepository] | type[NoSuchRef]], ...] = (
+    (re.compile(r"couldn't find remote ref", re.IGNORECASE), NoSuchRef),
     (
         re.compile(
             r"permission denied|authentication failed|could not read (username|password)|access denied|host key verification"
@@ -139,7 +147,8 @@ class Remote:
     def fetch(self, *refspecs: str, options: Sequence[str] = ()) -> None:
         """Bring refs over, as refspecs say; tracking refs of what is gone there go as well."""
         how = (
-            *self._progress_option("--quiet"), "--no-tags", "--prune", "--force", "--no-auto-maintenance", "--no-write-fetch-head", "--refmap=",
+            *self._progress_option("--quiet"), "--no-tags", "--prune", "--force", "--no-auto-maintenance",
+            "--no-write-fetch-head", "--refmap=",
         )  # fmt: skip
         self._run("fetch", *how, *options, self.name, *refspecs)
 
@@ -149,18 +158,7 @@ class Remote:
         return {name: oid for oid, name in (line.split("\t", 1) for line in output.splitlines())}
 
     def push(self, updates: Sequence[Update]) -> list[Pushed]:
-        """Move refs of the other side, each only if it is where the update says. Each stands for itself.
-
-        A hook that refuses all because of one does not keep the others out.
-        """
-        done = self._push(updates)
-        if len(updates) > 1 and any(each.outcome == "refused" for each in done):
-            refused = [each.update for each in done if each.outcome == "refused"]
-            again = [one for update in refused for one in self._push([update])]
-            done = [each for each in done if each.outcome != "refused"] + again
-        return done
-
-    def _push(self, updates: Sequence[Update]) -> list[Pushed]:
+        """Move refs of the other side, each only if it is where the update says. A hook may refuse all because of one."""
         leases = [f"--force-with-lease={each.ref}:{each.old}" for each in updates]
         moves = [f"{each.new}:{each.ref}" for each in updates]
         code, output, said = self._outcome(

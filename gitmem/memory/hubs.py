@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.remote import Progress, Remote
-from gitmem.git.repository import GitFailed, Repository, run_git
+from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
 from gitmem.names import check_name, shown
 
 PATIENCE_SECONDS = 5.0  # for which an agent's call waits for a hub
@@ -32,22 +32,25 @@ class Hub:
 
     def tracking(self, ref: str) -> str:
         """The ref that tells where the hub's ref was when it was last looked at."""
-        return f"refs/remotes/{self.name}/{ref.removeprefix('refs/heads/').removeprefix('refs/')}"
+        return f"refs/remotes/{self.name}/{ref.removeprefix('refs/').removeprefix('heads/')}"
+
+    def untracked(self, tracking: str) -> str:
+        """The hub's ref that a tracking ref tells of."""
+        name = tracking.removeprefix(self.tracking(""))
+        return f"refs/{name}" if name.startswith(("tags/", "gitmem/")) else f"refs/heads/{name}"
 
     def agreed(self, ref: str) -> str:
         """The ref that holds what both sides had when they last agreed."""
         return f"{AGREED}{self.name}/{ref.removeprefix('refs/')}"
 
-    def refspecs(self) -> tuple[str, ...]:
-        """What is fetched: `main`, proposals, released versions, and what the team coordinates on."""
-        place = f"refs/remotes/{self.name}"
-        return (
-            f"+refs/heads/main:{place}/main",
-            f"+refs/heads/proposals/*:{place}/proposals/*",
-            f"+refs/tags/specs/*:{place}/tags/specs/*",
-            f"+refs/gitmem/*:{place}/gitmem/*",
-            "^refs/gitmem/archive/*",
-        )
+    def refspecs(self, only: str = "") -> tuple[str, ...]:
+        """What is fetched: `main`, proposals, released versions, and what the team coordinates on; or one ref of it."""
+        if only:
+            # a pattern, since a ref that is named as a whole must be there; the few beside it do no harm
+            folder = only if only == MAIN else f"{only.rpartition('/')[0]}/*"
+            return (f"+{folder}:{self.tracking(folder)}",)
+        shared = (MAIN, "refs/heads/proposals/*", "refs/tags/specs/*", "refs/gitmem/*")
+        return (*(f"+{each}:{self.tracking(each)}" for each in shared), "^refs/gitmem/archive/*")
 
     def remote(
         self, repository: Repository, *, patience: float | None = None, asks: bool = False, progress: Progress | None = None

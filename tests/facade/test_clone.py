@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gitmem.cloning import NoMemory, NotEmpty, clone, folder_for
+from gitmem.cloning import NotEmpty, clone, folder_for
 from gitmem.memory.settings import NewerFormat
+from gitmem.memory.settling import NoMemory
 from tests.conftest import Team, git
 
 
@@ -29,7 +30,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_is(team: Team, tm
 def test_a_repository_that_is_no_memory_is_refused_and_nothing_stays(tmp_path: Path):
     git(tmp_path, "init", "-q", "code")
     git(tmp_path / "code", "commit", "-q", "--allow-empty", "-m", "start")
-    with pytest.raises(NoMemory, match="no gitmem.yaml"):
+    with pytest.raises(NoMemory, match=r"no gitmem\.yaml"):
         clone(str(tmp_path / "code"), tmp_path / "clone.git")
     assert not (tmp_path / "clone.git").exists()
 
