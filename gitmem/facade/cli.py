@@ -28,6 +28,7 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "log": ("gitmem.facade.cli_commands:log", "List the commits of the memory or of one record."),
     "doctor": ("gitmem.facade.cli_commands:doctor", "Check the memory's health and say what helps."),
     "reindex": ("gitmem.facade.cli_commands:reindex", "Build the search index anew."),
+    "merge-driver": ("gitmem.facade.cli_merge:merge_driver", "Merge two versions of a file, for git."),
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
 }
 
