@@ -42,6 +42,7 @@ class LiveSession(Record):
 
     home: ClassVar[str] = "{id}.yaml"
     ref: ClassVar[str] = FAMILY
+    ends: ClassVar[bool] = True
 
     id: str = field("`<project>_<agent>_<hex>`", check=a_session_id, example="web-shop_ann_3fa2b81c")
     agent: str = field("who works", check=one_line, example="ann")

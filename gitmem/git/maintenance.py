@@ -88,6 +88,11 @@ class Upkeep:
         elif count >= FOLD_AT:
             self._start()
 
+    def fetched(self) -> None:
+        """Told after packs came from elsewhere: tidies up in the background once there are many."""
+        if len(self._repository.objects.packs()) >= PACKS_MAX:
+            self._start()
+
     def _start(self) -> None:
         with self._starting:
             if self._thread is None or not self._thread.is_alive():

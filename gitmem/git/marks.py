@@ -53,8 +53,14 @@ class Marks:
         with suppress(FileNotFoundError, zlib.error):
             if time.time() - path.stat().st_mtime > GRACE_SECONDS and (ref := _mark_in(path.read_bytes())):
                 oid = path.parent.name + path.name
-                if self._refs.read(ref) != oid:
+                if self._refs.read(ref) != oid and not self._is_held_for_others(ref, oid):
                     path.unlink()
+
+    def _is_held_for_others(self, ref: str, oid: str) -> bool:
+        """Whether a ref that tells of another clone's mark holds the blob."""
+        name = ref.removeprefix("refs/")
+        places = [*self._refs.list("refs/remotes/").items(), *self._refs.list("refs/agreed/").items()]
+        return any(held == oid and place.endswith(f"/{name}") for place, held in places)
 
 
 def _mark_in(loose: bytes) -> str:

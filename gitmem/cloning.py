@@ -1,0 +1,66 @@
+"""Cloning a memory: a bare repository that is a whole memory, or a worktree for a person."""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from gitmem.errors import BadArgument
+from gitmem.founding import install_hooks
+from gitmem.git.remote import Progress
+from gitmem.git.repository import Repository
+from gitmem.memory import hubs
+from gitmem.memory.memory import Memory
+from gitmem.memory.settling import NoMemory
+from gitmem.memory.sync import Sync
+from gitmem.names import shown
+
+
+class NotEmpty(BadArgument):
+    """Something is at the place already."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is there already and not empty.", fix="Name another folder for the clone.")
+
+
+def folder_for(url: str) -> Path:
+    """The folder that a clone goes to if nobody names one: the last part of the address, as git has it."""
+    last = url.rstrip("/").removesuffix("/.git").replace(":", "/").rpartition("/")[2].removesuffix(".git")
+    if not last or last.startswith("."):
+        raise BadArgument(f"{shown(url)} does not tell a folder's name.", fix="Name the folder after the address.")
+    return Path(f"{last}.git")
+
+
+def clone(url: str, path: Path, *, options: Sequence[str] = (), asks: bool = False, progress: Progress | None = None) -> Memory:
+    """A whole memory at `path`, in step with the one at `url`. Nothing stays there if it fails."""
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise NotEmpty(path)
+    existed = path.exists()
+    try:
+        return _cloned(url, path, options, asks=asks, progress=progress)
+    except BaseException:
+        _clear(path, keep=existed)
+        raise
+
+
+def _cloned(url: str, path: Path, options: Sequence[str], *, asks: bool, progress: Progress | None) -> Memory:
+    repository = Repository.init(path)
+    hub = hubs.add(repository, url)
+    memory = Memory(path)
+    try:
+        Sync(memory, hub, hub.remote(repository, asks=asks, progress=progress)).run()
+        if not memory.head():
+            raise NoMemory(hub.shown_url, "it has no branch main")
+    except BaseException:
+        memory.close()
+        raise
+    install_hooks(repository)
+    return memory
+
+
+def _clear(path: Path, *, keep: bool) -> None:
+    with suppress(OSError):
+        for each in path.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        if not keep:
+            path.rmdir()
