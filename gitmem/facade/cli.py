@@ -25,6 +25,8 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "log": ("gitmem.facade.cli_commands:log", "List the commits of the memory or of one record."),
     "doctor": ("gitmem.facade.cli_commands:doctor", "Check the memory's health and say what helps."),
     "reindex": ("gitmem.facade.cli_commands:reindex", "Build the search index anew."),
+    "hooks": ("gitmem.facade.cli_hooks:hooks", "Put gitmem's hooks beside those of a repository, or take them away."),
+    "check": ("gitmem.facade.cli_check:check", "Check files as the memory would check a push of them."),
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
 }
 
