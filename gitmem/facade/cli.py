@@ -29,6 +29,8 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "doctor": ("gitmem.facade.cli_commands:doctor", "Check the memory's health and say what helps."),
     "reindex": ("gitmem.facade.cli_commands:reindex", "Build the search index anew."),
     "merge-driver": ("gitmem.facade.cli_merge:merge_driver", "Merge two versions of a file, for git."),
+    "hooks": ("gitmem.facade.cli_hooks:hooks", "Put gitmem's hooks beside those of a repository, or take them away."),
+    "check": ("gitmem.facade.cli_check:check", "Check files as the memory would check a push of them."),
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
 }
 
