@@ -4,19 +4,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from gitmem.git.objects import FILE, Entry, NewObject, new_object
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.pending import PendingCommit
 from gitmem.memory.view import View
-from gitmem.memory.writer import Writer
 from gitmem.names import now
 from gitmem.records.codec import encode
 from gitmem.records.kind import Record
 
 R = TypeVar("R", bound=Record)
+
+
+class Lander(Protocol):
+    """What commits land with: the writer of a memory, or a draft."""
+
+    def land(self, pending: PendingCommit) -> str:
+        """Commit what is pending; the id of its commit, "" if it changes nothing."""
+        ...
 
 
 class Transaction:
@@ -25,7 +32,7 @@ class Transaction:
     Reading through the transaction shows its own edits.
     """
 
-    def __init__(self, view: View, writer: Writer, caller: Caller, subject: str, *, verb: str = "", body: str = "") -> None:
+    def __init__(self, view: View, writer: Lander, caller: Caller, subject: str, *, verb: str = "", body: str = "") -> None:
         self.view = view
         self._writer = writer
         self._caller = caller
@@ -39,6 +46,7 @@ class Transaction:
         self.merges: tuple[str, ...] = ()  # commits that the change takes in
         self.proposed = False
         self.reviewed: frozenset[str] = frozenset()
+        self.trailers: tuple[tuple[str, str], ...] = ()  # beside those that every commit has
         self.commit = ""
 
     def put(self, record: R) -> R:
@@ -87,7 +95,7 @@ class Transaction:
             self.land()
 
     def land(self) -> None:
-        """Pass the gate and commit. Raises GateRefused, Stale, StorageFailed."""
+        """Pass the gate and commit. Raises GateRefused (NeedsReview if a review is all that it lacks), Stale, StorageFailed."""
         edits = dict(self._edits())
         if not edits and not self.merges:
             return
@@ -95,7 +103,8 @@ class Transaction:
             self.view, edits, self._caller, self._read, self.forced, proposed=self.proposed, reviewed=self.reviewed
         )
         if problems := gate.check(change):
-            raise gate.GateRefused(problems)
+            refusal = gate.NeedsReview if all(each.needs_review for each in problems) else gate.GateRefused
+            raise refusal(problems)
         self.commit = self._writer.land(
             PendingCommit(
                 ref=self.view.place.ref,
@@ -119,7 +128,7 @@ class Transaction:
                 yield path, gate.Edit(old, new)
 
     def _message(self) -> str:
-        trailers = [("Gitmem-Verb", self._verb), ("Gitmem-Session", self._caller.session), ("Gitmem-Key", self._caller.key)]
+        trailers = [("Gitmem-Verb", self._verb), ("Gitmem-Session", self._caller.session), ("Gitmem-Key", self._caller.key), *self.trailers]
         lines = "".join(f"{name}: {value}\n" for name, value in trailers if value)
         subject = " ".join(self._subject.split())[:100] or "change"
         return "\n\n".join(part for part in (subject, self._body.strip(), lines) if part).rstrip("\n") + "\n"
