@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from gitmem.desk import Desk
 from gitmem.domains.projects import admins_of
-from gitmem.errors import BadArgument, NotFound, Refused, closest
+from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
@@ -38,7 +38,7 @@ class Guideline(Record):
 @rule
 def admins_set_guidelines(change: Change) -> Iterator[Problem]:
     """What everybody is told to follow is set by admins alone."""
-    if change.caller.proof == "push" or change.before.place.family != "main":
+    if change.caller.proof == "push" or change.proposed or change.before.place.family != "main":
         return  # it is not known yet who pushes
     for path in change.edits:
         if (found := kind_of(Guideline).match(path)) is None:
@@ -46,7 +46,8 @@ def admins_set_guidelines(change: Change) -> Iterator[Problem]:
         admins = admins_of(change.before, found["scope"])
         if change.caller.name not in admins:
             who = ", ".join(admins[:5]) or "nobody yet"
-            yield Problem(path, "", f"is a guideline; {change.caller.name} may not change it, only an admin may: {who}")
+            what = f"is a guideline; {change.caller.name} may not change it, only an admin may: {who}"
+            yield Problem(path, "", what, needs_review=True)
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,6 @@ class Guidelines:
     count: int
 
 
-class AdminsOnly(Refused):
-    """Only an admin may set or delete a guideline."""
-
-    def __init__(self, agent: str, action: str, scope: str, admins: list[str]) -> None:
-        project = scope.removeprefix("projects/")
-        place = "any project, which guidelines for all need" if scope == "shared" else project
-        if admins:
-            fix = f"Ask {' or '.join(admins[:5])}, for example with send_message(to_instance='{admins[0]}', ...), and say why."
-        else:
-            fix = "There is no admin yet: the members of a project make one with project(action='update_agent', tier='admin')."
-        super().__init__(f"{agent} is no admin of {place}, and may not {action} a guideline. Nothing was written.", fix=fix)
-
-
 class UnknownGuideline(NotFound):
     """There is no guideline of this name."""
 
@@ -103,7 +91,7 @@ def guidelines(
     priority: int | None = None,
     if_version: str = "",
 ) -> Guidelines:
-    """Look at the rules that all agents follow; admins may also set and delete them. Every session starts with them.
+    """Look at the rules that all agents follow, set or delete one; others than admins propose it. Every session starts with them.
 
     Args:
         action: list, get, set or delete.
@@ -122,7 +110,6 @@ def guidelines(
     if action == "get":
         return _answer("found", _find(desk, called, _scopes(desk, scope)[::-1]))
     where = _scopes(desk, scope or "project")[0]
-    _check_admin(desk, action, where)
     if action == "delete":
         return _delete(desk, called, where, if_version)
     return _set(desk, called, where, rule, priority, if_version)
@@ -154,12 +141,6 @@ def _path(scope: str, name: str) -> str:
     return Guideline.home.format(scope=scope, name=name)
 
 
-def _check_admin(desk: Desk, action: str, scope: str) -> None:
-    admins = admins_of(desk.view(), scope)
-    if desk.agent not in admins:
-        raise AdminsOnly(desk.agent, action, scope, admins)
-
-
 def _set(desk: Desk, name: str, scope: str, rule: str, priority: int | None, if_version: str) -> Guidelines:
     before = desk.view().record(_path(scope, name))
     check_version(before, if_version)
@@ -171,7 +152,8 @@ def _set(desk: Desk, name: str, scope: str, rule: str, priority: int | None, if_
     if asked == before:
         return _answer("it is so already; nothing was written", asked)
     with desk.transaction(f"guideline: set {name}") as change:
-        return _answer("set; every agent gets it at the next start of a session", change.put(replace(asked, author=desk.agent)))
+        done = "proposed" if desk.proposes else "set; every agent gets it at the next start of a session"
+        return _answer(done, change.put(replace(asked, author=desk.agent)))
 
 
 def _delete(desk: Desk, name: str, scope: str, if_version: str) -> Guidelines:
@@ -179,7 +161,8 @@ def _delete(desk: Desk, name: str, scope: str, if_version: str) -> Guidelines:
     check_version(found, if_version)
     with desk.transaction(f"guideline: delete {name}") as change:
         change.delete(found.path)
-    return _answer(f"deleted {name} from {found.project}; reverting the commit brings it back")
+    what = f"{name} from {found.project}"
+    return _answer(f"proposed to delete {what}" if desk.proposes else f"deleted {what}; reverting the commit brings it back")
 
 
 def _answer(done: str, *found: Guideline) -> Guidelines:

@@ -3,7 +3,6 @@
 from contextlib import ExitStack
 from dataclasses import replace
 
-from gitmem.git.maintenance import Upkeep
 from gitmem.git.objects import Commit, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
@@ -16,14 +15,13 @@ PROPOSAL_TRAILER = "Gitmem-Proposal"
 
 
 class Draft:
-    """A line of commits from `start` on. They are in the repository, so that git can be asked about them, but no ref holds them."""
+    """A line of commits from `start` on. They are in the repository, so that git can be asked about them; no ref holds them."""
 
-    def __init__(self, repository: Repository, upkeep: Upkeep, start: str) -> None:
+    def __init__(self, repository: Repository, start: str) -> None:
         self.start = self.tip = start
         self.id = ""
         self.title = ""
         self._repository = repository
-        self._upkeep = upkeep
         self._held = ExitStack()
 
     @property
@@ -47,7 +45,7 @@ class Draft:
         commit = Commit(tree, (self.tip,) if self.tip else (), pending.author, GITMEM, pending.time, pending.message)
         made = new_object("commit", commit.encode())
         try:
-            self._upkeep.flushed(self._held.enter_context(objects.written([*new, made])))
+            self._held.enter_context(objects.written([*new, made]))
         except OSError as error:
             raise StorageFailed(error) from error
         objects.keep_commit(replace(commit, oid=made.oid))

@@ -95,7 +95,7 @@ class Memory:
 
     def draft(self) -> Draft:
         """Commits on top of main that are to become a branch of their own."""
-        return Draft(self.repository, self.upkeep, self.head())
+        return Draft(self.repository, self.head())
 
     def close(self) -> None:
         """Let background upkeep finish, and the open packs go."""

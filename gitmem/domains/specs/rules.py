@@ -15,7 +15,7 @@ _FOLDERS = ("/specs/", "/state/")
 @rule
 def owners_decide(change: Change) -> Iterator[Problem]:
     """A spec is changed, handed over or removed by its owner, or by an admin of its project."""
-    if change.caller.proof == "push":
+    if change.caller.proof == "push" or change.proposed:
         return  # it is not known yet who pushes
     for path, before in _edited(change):
         if change.caller.name == before.owner:
