@@ -44,10 +44,10 @@ class Conflict(GitmemError):
 
 
 class NotProposable(Refused):
-    """What cannot be proposed: it is not, or not only, about files of main."""
+    """A call that is not, or not only, about files of main."""
 
-    def __init__(self, verb: str, family: str = "") -> None:
-        what = f"it writes {family}, which take effect at once" if family else "it changes nothing that could wait for a review"
+    def __init__(self, verb: str, *, at_once: bool) -> None:
+        what = "what it does takes effect at once" if at_once else "it changes nothing that could wait for a review"
         super().__init__(f"{verb} cannot be proposed: {what}. Nothing was written.", fix="Call it without as_proposal.")
 
 
@@ -135,7 +135,7 @@ class Desk:
         NotProposable.
         """
         if self.draft is not None and place != MAIN_PLACE:
-            raise NotProposable(self._verb, place.family)
+            raise NotProposable(self._verb, at_once=True)
         if what := plain_text(body) or at_most(BODY_MAX)(body):
             raise BadArgument(f"The reason {what}.", fix="Say it shorter and in plain text; long text belongs into a record.")
         made = self.memory.transaction(

@@ -73,6 +73,7 @@ class Verb:
     aliases: Mapping[str, str] = field(default_factory=dict)
     marks: bool = False
     waits: bool = False
+    at_once: bool = False
 
     @property
     def group(self) -> str:
@@ -176,6 +177,7 @@ def verb(
     aliases: Mapping[str, str] | None = None,
     marks: bool = False,
     waits: bool = False,
+    at_once: bool = False,
 ) -> Callable[[F], F]:
     """Decorator: declare a verb.
 
@@ -188,6 +190,7 @@ def verb(
         aliases: other spellings of its arguments.
         marks: it leaves a mark of the caller's (a heartbeat, a read counter), which is no commit.
         waits: it may wait for others, so it must not take a thread from those that do not.
+        at_once: it does more than to write main, so it cannot wait for a review.
     """
 
     def declare(function: F) -> F:
@@ -195,7 +198,7 @@ def verb(
         if name in VERBS:
             raise TypeError(f"two verbs are called {name}")
         settled = not writes if idempotent is None else idempotent
-        VERBS[name] = Verb(name, function, writes, destructive, settled, core, in_project, aliases or {}, marks, waits)
+        VERBS[name] = Verb(name, function, writes, destructive, settled, core, in_project, aliases or {}, marks, waits, at_once)
         return function
 
     return declare
@@ -245,7 +248,6 @@ def call(desk: Desk, called: Verb, arguments: Mapping[str, Json]) -> Answer:
 # Runs a part of a verb so that all that it writes to main becomes a proposal with a reason.
 Proposer = Callable[[Desk, Verb, Callable[[], Any], str], Answer]
 _PROPOSER: list[Proposer] = []
-REVIEWS = "reviews"
 
 
 def proposer(function: Proposer) -> Proposer:
@@ -256,7 +258,7 @@ def proposer(function: Proposer) -> Proposer:
 
 def proposable(called: Verb) -> bool:
     """Whether a verb may write something to main that can wait for a review."""
-    return called.writes and not called.marks and called.group != REVIEWS
+    return called.writes and not called.marks and not called.at_once
 
 
 def _as_proposal(called: Verb, arguments: Mapping[str, Json]) -> tuple[Mapping[str, Json], str | None]:
@@ -272,7 +274,7 @@ def _as_proposal(called: Verb, arguments: Mapping[str, Json]) -> tuple[Mapping[s
         case other:
             raise BadArgument(f"as_proposal is {shown(str(other))}.", fix="Send true, or the reason as text.")
     if not proposable(called):
-        raise NotProposable(called.name)
+        raise NotProposable(called.name, at_once=called.writes)
     return own, reason
 
 

@@ -10,7 +10,7 @@ LEVELS = {
     "errors": 0, "names": 0, "assets": 0,
     "git": 1, "records": 1,
     "memory": 2,
-    "index": 3, "desk": 3, "verbs": 3, "answers": 3, "founding": 3,
+    "index": 3, "desk": 3, "verbs": 3, "answers": 3, "founding": 3, "cloning": 3,
     "domains": 4,
     "facade": 5,
 }  # fmt: skip

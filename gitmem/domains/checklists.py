@@ -11,6 +11,7 @@ from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import keyed, whoever_last
 from gitmem.verbs import check_version, verb
 
 ITEMS_MAX = 200
@@ -62,7 +63,10 @@ class Checklist(Record):
     name: str = field("the checklist's name", index="title", check=a_name, example="launch")
     created_by: str = field("who made it", index="keyword", default="", check=at_most(100))
     created: datetime | None = field("when it was made", default=None)
-    items: tuple[ChecklistItem, ...] = field("what there is to do", default=(), check=(at_most(ITEMS_MAX), items_are_lines))
+    items: tuple[ChecklistItem, ...] = field(
+        "what there is to do", default=(), check=(at_most(ITEMS_MAX), items_are_lines),
+        merge=keyed(lambda item: folded(item.text), by=whoever_last),
+    )  # fmt: skip
 
     @property
     def done(self) -> int:

@@ -17,6 +17,7 @@ from gitmem.names import age_in_words, check_name, in_a_line, name_problem, now,
 from gitmem.records.check import a_name, at_most, plain_text
 from gitmem.records.codec import DEPTH_MAX
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import whoever_last
 from gitmem.records.shape import Json
 from gitmem.verbs import check_version, checked_limit, verb
 
@@ -60,7 +61,7 @@ class ContextValue(Record):
     home: ClassVar[str] = "{scope}/context/{key}.yaml"
 
     key: str = field("the name of the value", index="title", check=a_name, example="tech-stack")
-    author: str = field("who set what it says now", index="keyword", default="", check=at_most(100))
+    author: str = field("who set what it says now", index="keyword", default="", check=at_most(100), merge=whoever_last)
     created: datetime | None = field("when the key was first set", default=None)
     value: Json = field("text, or any JSON value", check=a_value, example="Python 3.11, PostgreSQL 16")
 

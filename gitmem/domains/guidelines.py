@@ -14,6 +14,7 @@ from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most, between, bytes_at_most, not_blank, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind, kind_of
+from gitmem.records.merging import whoever_last
 from gitmem.verbs import check_version, verb
 
 RULE_MAX_BYTES = 8 * 1024  # everybody reads it at every start
@@ -30,7 +31,7 @@ class Guideline(Record):
 
     name: str = field("what it is called", index="title", check=a_name, example="small-commits")
     priority: int = field("1 to 100; 1 comes first", default=50, check=between(1, 100))
-    author: str = field("who set it last", index="keyword", default="", check=at_most(100))
+    author: str = field("who set it last", index="keyword", default="", check=at_most(100), merge=whoever_last)
     created: datetime | None = field("when it was first set", default=None)
     rule: str = field("what to do, in Markdown", index="text", check=(not_blank, bytes_at_most(RULE_MAX_BYTES), plain_text))
 

@@ -8,6 +8,7 @@ from gitmem.memory.marks import Mark
 from gitmem.names import now
 from gitmem.records.check import at_most
 from gitmem.records.kind import field, kind
+from gitmem.records.merging import Along, greatest
 
 if TYPE_CHECKING:
     from gitmem.memory.memory import Memory
@@ -28,9 +29,9 @@ class Presence(Mark):
 
     ref: ClassVar[str] = "presence"
 
-    status: Status = field("what they said they are", default="idle")
-    current_task: str = field("what they said they do", default="", check=at_most(500))
-    seen: datetime | None = field("when they were last heard of", default=None)
+    status: Status = field("what they said they are", default="idle", merge=Along("seen", quiet=True))
+    current_task: str = field("what they said they do", default="", check=at_most(500), merge=Along("seen", quiet=True))
+    seen: datetime | None = field("when they were last heard of", default=None, merge=greatest)
 
 
 def seen(memory: "Memory", project: str, agent: str, *, status: Status | None = None, task: str | None = None) -> Presence:

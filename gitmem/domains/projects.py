@@ -9,11 +9,13 @@ from typing import ClassVar, Literal
 from gitmem.desk import Desk, UnknownProject
 from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.memory.gate import Change, rule
+from gitmem.memory.merge import Draft, settler
 from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import keyed
 from gitmem.verbs import verb
 
 _IN_PROJECT = re.compile(r"projects/([^/]+)/")
@@ -67,7 +69,9 @@ class Project(Record):
     name: str = field("the project's name", check=a_name, example="web-shop")
     description: str = field("what the project is, in a few lines", index="text", default="", check=at_most(2000))
     created: datetime | None = field("when it was registered", default=None)
-    members: tuple[Member, ...] = field("who works on it", default=(), check=(at_most(500), members_are_named))
+    members: tuple[Member, ...] = field(
+        "who works on it", default=(), check=(at_most(500), members_are_named), merge=keyed("name", capabilities=keyed("name"))
+    )
 
     def member(self, name: str) -> Member | None:
         """The member of that name."""
@@ -104,6 +108,17 @@ def _files_of(change: Change, name: str) -> Iterator[str]:
     entry = change.before.peek(f"projects/{name}")
     if entry is not None:
         yield from (path for path, _ in change.before.objects.files(entry.oid, f"projects/{name}/"))
+
+
+@settler
+def projects_stay_under_records(draft: Draft) -> None:
+    """A project that one side removed comes back if the other side kept a record in it."""
+    if draft.place.family != "main":
+        return
+    named = {match[1] for path, entry in draft.result.items() if entry and (match := _IN_PROJECT.match(path))}
+    for path in map(project_path, sorted(named)):
+        if draft.entry(path) is None:
+            draft.take(path, None)
 
 
 @dataclass(frozen=True)

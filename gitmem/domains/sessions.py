@@ -42,6 +42,7 @@ class LiveSession(Record):
 
     home: ClassVar[str] = "{id}.yaml"
     ref: ClassVar[str] = FAMILY
+    ends: ClassVar[bool] = True
 
     id: str = field("`<project>_<agent>_<hex>`", check=a_session_id, example="web-shop_ann_3fa2b81c")
     agent: str = field("who works", check=one_line, example="ann")
@@ -232,7 +233,7 @@ def at_end(function: Ending) -> Ending:
     return function
 
 
-@verb(writes=True, core=True, idempotent=True)
+@verb(writes=True, at_once=True, core=True, idempotent=True)
 def end_session(
     desk: Desk,
     summary: str = "",

@@ -21,10 +21,14 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "init": ("gitmem.facade.cli_commands:init", "Create the bare repository of a memory."),
     "serve": ("gitmem.facade.cli_commands:serve", "Serve the memory to agents over MCP."),
     "import": ("gitmem.facade.cli_commands:import_", "Bring in documents from elsewhere."),
+    "clone": ("gitmem.facade.cli_sync:clone", "Make a whole memory from another one's address."),
+    "sync": ("gitmem.facade.cli_sync:sync", "Bring the memory and its hubs together."),
+    "hub": ("gitmem.facade.cli_sync:hub", "Tell which repositories the memory is kept in step with."),
     "show": ("gitmem.facade.cli_commands:show", "Print the file of one record as it is."),
     "log": ("gitmem.facade.cli_commands:log", "List the commits of the memory or of one record."),
     "doctor": ("gitmem.facade.cli_commands:doctor", "Check the memory's health and say what helps."),
     "reindex": ("gitmem.facade.cli_commands:reindex", "Build the search index anew."),
+    "merge-driver": ("gitmem.facade.cli_merge:merge_driver", "Merge two versions of a file, for git."),
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
 }
 

@@ -129,8 +129,16 @@ class Refs:
             return current is None
         return True
 
+    def note_arrival(self, name: str, old: str | None, new: str, why: str) -> None:
+        """Log that a commit made elsewhere arrives, as git logs a push. Before the swap, so that no arrival goes without."""
+        path = self._root / "logs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        line = f"{old or '0' * 40} {new} gitmem <gitmem@gitmem> {int(time.time())} +0000\t{why}\n"
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line)
+
     def pushes(self, name: str) -> dict[str, tuple[str, datetime]]:
-        """What pushes made of a ref, as git logged it: for each new commit the one before it, and when it arrived."""
+        """What pushes and syncs made of a ref, as it was logged: for each new commit the one before it, and when it arrived."""
         try:
             lines = (self._root / "logs" / name).read_text("utf-8", "surrogateescape").splitlines()
         except (FileNotFoundError, NotADirectoryError):

@@ -196,6 +196,11 @@ def _check(f: Field, value: Any, path: str, line: int, problems: list[Problem]) 
             problems.append(Problem(path, f.name, what, line))
 
 
+def unknown_entries(extra: str) -> dict[str, str]:
+    """The text of each key in a record's `extra`."""
+    return {name: entry.text for name, entry in _entries(extra, YAML_FILE_MAX_BYTES).items()}
+
+
 class _BadYaml(Exception):
     def __init__(self, what: str, line: int) -> None:
         self.what, self.line = what, line

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from gitmem.names import shard_of
 from gitmem.records.check import Check
+from gitmem.records.merging import Along, Rule, default_rule, prose
 from gitmem.records.shape import Shape, default_of, has_default, shape_of
 
 IndexRole = Literal["title", "text", "keyword", "path", "code", "time"]
@@ -45,6 +46,10 @@ class Record:
     home: ClassVar[str]
     body: ClassVar[str | None] = None
     ref: ClassVar[str] = "main"
+    # The fields that say which record it is, wherever its file stands; () for what is where it is.
+    identity: ClassVar[tuple[str, ...]] = ()
+    # What is removed stays removed, whatever others did to it meanwhile.
+    ends: ClassVar[bool] = False
 
     scope: str = "shared"
     version: str = dataclasses.field(default="", compare=False)
@@ -72,6 +77,10 @@ class Record:
                     if each:
                         yield f.name, str(each)
 
+    def anew(self, kept: "Record") -> "Record":  # noqa: ARG002  for kinds that need it
+        """The version that lost a merge against `kept`, as one that can be proposed to follow it."""
+        return self
+
     @property
     def path(self) -> str:
         """Where the record's file lives in its ref's tree."""
@@ -89,10 +98,14 @@ def field(
     index: IndexRole | None = None,
     check: Check | tuple[Check, ...] = (),
     example: Any = None,
+    merge: Rule | Along | None = None,
 ) -> Any:
-    """A field of a record: what it is for, how search uses it, what is accepted."""
+    """A field of a record: what it is for, how search uses it, what is accepted, how two versions become one.
+
+    `merge` left out: as its type is merged (`records/merging.py`).
+    """
     checks = check if isinstance(check, tuple) else (check,)
-    about = {"description": description, "index": index, "checks": checks, "example": example}
+    about = {"description": description, "index": index, "checks": checks, "example": example, "merge": merge}
     return dataclasses.field(default=default, metadata=about)
 
 
@@ -108,6 +121,8 @@ class Field:
     index: IndexRole | None
     checks: tuple[Check, ...]
     example: Any
+    merge: Rule | Along
+    losing: Rule  # how what it says in a version that lost as a whole is proposed on top of the one that stays
 
 
 @dataclass(frozen=True)
@@ -131,10 +146,15 @@ class Kind:
                 index=f.metadata["index"],
                 checks=f.metadata["checks"],
                 example=f.metadata["example"],
+                merge=f.metadata["merge"] or self._by_type(f.name, hints[f.name]),
+                losing=self._by_type(f.name, hints[f.name]),
             )
             for f in dataclasses.fields(self.record)
             if f.name not in _META
         )
+
+    def _by_type(self, name: str, hint: Any) -> Rule:
+        return prose if name == self.record.body else default_rule(hint)
 
     @cached_property
     def path_fields(self) -> tuple[Field, ...]:

@@ -1,12 +1,14 @@
 """What waits for what: blockers and parents are there, and nothing waits for itself by way of others."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from gitmem.domains.backlog.finding import path_in, scopes_of
 from gitmem.domains.backlog.record import BacklogItem
 from gitmem.errors import BadArgument
 from gitmem.memory.gate import Change, rule
+from gitmem.memory.merge import Draft, settler
 from gitmem.memory.view import View
 from gitmem.names import hex_of, shown
 from gitmem.records.codec import Problem
@@ -59,7 +61,7 @@ class Items:
         found = self.get(item_id)
         if found is None:
             return ()
-        return found.blocked_by if link == "blocked_by" else (found.parent,) if found.parent else ()
+        return _links(found, link)
 
     def circle(self, item_id: str, link: Link) -> list[str]:
         """The way from an item along its links back to itself; empty if there is none."""
@@ -171,3 +173,55 @@ def _link_problems(after: Items, path: str, item: BacklogItem, old: BacklogItem 
         if new and (way := after.circle(item.id, link)):
             what = "waits for itself" if link == "blocked_by" else "is a part of itself"
             yield Problem(path, link, f"closes a circle, so that it {what}: {spelled(way)}; take one of them out")
+
+
+# --- what holds after a merge ----------------------------------------------------------------------
+
+
+@settler
+def merged_dependencies_hold(draft: Draft) -> None:
+    """What one side made something wait for is there, even if the other removed it; and no circle comes of two edits."""
+    if draft.place.family != "main" or not any(map(_is_item, draft.result)):
+        return
+    scopes = sorted({*scopes_of(draft.landed), *scopes_of(draft.other), *scopes_of(draft.base)})
+    _bring_back(draft, scopes)
+    for path in sorted(filter(_is_item, draft.result)):
+        for link in ("blocked_by", "parent"):
+            _open_circles(draft, scopes, path, link)
+
+
+def _items(draft: Draft, scopes: list[str]) -> Items:
+    return Items(scopes, lambda path: draft.entry(path) is not None, draft.record)
+
+
+def _items_before(view: View, scopes: list[str]) -> Items:
+    return Items(scopes, lambda path: view.peek(path) is not None, view.record)
+
+
+def _bring_back(draft: Draft, scopes: list[str]) -> None:
+    after, before = _items(draft, scopes), _items_before(draft.base, scopes)
+    for item in list(draft.changed(BacklogItem)):
+        named = {*item.blocked_by, *filter(None, [item.parent])}
+        known = {*before.links(item.id, "blocked_by"), *before.links(item.id, "parent")}
+        for each in sorted(named - known):
+            if after.get(each) is None and (gone := before.get(each)) is not None:
+                draft.take(gone.path, None)
+
+
+def _open_circles(draft: Draft, scopes: list[str], path: str, link: Link) -> None:
+    """Take out the links that the landed side does not have, as long as they lead in a circle."""
+    item = draft.record(path)
+    if not isinstance(item, BacklogItem):
+        return
+    known = _items_before(draft.landed, scopes).links(item.id, link)
+    if set(_links(item, link)) <= set(known):
+        return
+    while (way := _items(draft, scopes).circle(item.id, link)) and way[1] not in known:
+        draft.lose(path, f"closes a circle: {spelled(way)}", fields=(link,))
+        left = tuple(each for each in item.blocked_by if each != way[1])
+        item = replace(item, blocked_by=left) if link == "blocked_by" else replace(item, parent="")
+        draft.put(item)
+
+
+def _links(item: BacklogItem, link: Link) -> tuple[str, ...]:
+    return item.blocked_by if link == "blocked_by" else (item.parent,) if item.parent else ()

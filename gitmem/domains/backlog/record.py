@@ -10,6 +10,7 @@ from gitmem.domains.knowledge.record import an_id
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.records.check import a_name, at_most, bytes_at_most, each, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import first_come, furthest, sections
 
 Status = Literal["open", "in_progress", "blocked", "deferred", "retest", "needs_info", "duplicate", "done", "wont_do"]
 Priority = Literal["critical", "high", "medium", "low"]
@@ -19,6 +20,10 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 # Nothing is left to do, and nothing has to wait for it.
 CLOSED: frozenset[str] = frozenset(("duplicate", "done", "wont_do"))
 UNFINISHED: tuple[Status, ...] = tuple(status for status in STATUSES if status not in CLOSED)
+# How far each status is: of two that are set at the same time, in two clones, the one that is further on stays.
+STEPS: tuple[str | tuple[str, ...], ...] = (
+    "open", "deferred", "needs_info", "blocked", "in_progress", "retest", ("duplicate", "wont_do"), "done",
+)
 
 # Names of facets, beside those of the fields.
 ASSIGNED = "todo"  # "<scope> <assignee>" of what is not closed
@@ -62,13 +67,16 @@ class BacklogItem(Record):
 
     home: ClassVar[str] = "{scope}/backlog/{shard}/{id}.md"
     body: ClassVar[str] = "text"
+    identity: ClassVar[tuple[str, ...]] = ("id",)
 
     id: str = field("slug and random hex digits", index="keyword", check=an_id, example="fix-the-login-3fa2b81c")
     title: str = field("what is to be done, in one line", index="title", check=(one_line, at_most(200)), example="Fix the login")
-    status: Status = field("how far it is", index="keyword", default="open")
+    status: Status = field("how far it is", index="keyword", default="open", merge=furthest(*STEPS))
     priority: Priority = field("how much it matters", index="keyword", default="medium")
     item_type: ItemType = field("what sort of work it is", index="keyword", default="task")
-    assigned_to: str = field("who does it", index="keyword", default="", check=nobody_or_a_name, example="ann")
+    assigned_to: str = field(
+        "who does it", index="keyword", default="", check=nobody_or_a_name, example="ann", merge=first_come
+    )
     tags: tuple[str, ...] = field(
         "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60))),
         example=("auth",),
@@ -84,7 +92,7 @@ class BacklogItem(Record):
     closed: datetime | None = field("when it was closed", default=None)
     text: str = field(
         "the description, then the sections ## Plan and ## Result, in Markdown",
-        index="text", default="", check=(text_problem, bytes_at_most(BODY_MAX_BYTES), plain_text),
+        index="text", default="", check=(text_problem, bytes_at_most(BODY_MAX_BYTES), plain_text), merge=sections(split, join),
     )  # fmt: skip
 
     @property

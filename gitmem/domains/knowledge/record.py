@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Literal, get_args
@@ -10,10 +11,12 @@ from typing import ClassVar, Literal, get_args
 from gitmem.errors import BadArgument, NotFound
 from gitmem.memory.find import find_path
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
+from gitmem.memory.merge import Draft, settler
 from gitmem.names import hex_of, now
 from gitmem.records.check import at_most, bytes_at_most, each, not_blank, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import furthest
 from gitmem.records.shape import Json
 
 MemoryType = Literal[
@@ -23,6 +26,8 @@ MemoryType = Literal[
 Status = Literal["active", "deprecated", "superseded", "archived", "conflicted", "review_pending", "expired"]
 MEMORY_TYPES: tuple[str, ...] = get_args(MemoryType)
 STATUSES: tuple[str, ...] = get_args(Status)
+# Of two statuses that are set at the same time, in two clones, the one that stands later here stays.
+STEPS: tuple[Status, ...] = ("active", "review_pending", "conflicted", "expired", "deprecated", "archived", "superseded")
 # How long a type holds unless its author says otherwise; types that are not here hold for good.
 EXPIRES_AFTER = {
     "learning": timedelta(days=180),
@@ -81,11 +86,12 @@ class Knowledge(Record):
 
     home: ClassVar[str] = "{scope}/knowledge/{memory_type}/{shard}/{id}.md"
     body: ClassVar[str] = "content"
+    identity: ClassVar[tuple[str, ...]] = ("id",)
 
     memory_type: MemoryType = field("what sort of knowledge it is", index="keyword", default="learning")
     id: str = field("slug and random hex digits", index="keyword", check=an_id, example="retries-need-jitter-3fa2b81c")
     title: str = field("what it says, in one line", index="title", check=(one_line, at_most(200)), example="Retries need jitter")
-    status: Status = field("whether it still holds", index="keyword", default="active")
+    status: Status = field("whether it still holds", index="keyword", default="active", merge=furthest(*STEPS))
     tags: tuple[str, ...] = field(
         "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60))),
         example=("network", "retries"),
@@ -155,6 +161,20 @@ def _is_there(change: Change, record: Knowledge) -> bool:
     except (NotFound, BadArgument):
         return False
     return found not in change.edits
+
+
+@settler
+def merged_successors_are_there(draft: Draft) -> None:
+    """What one side made a successor comes back if the other removed it."""
+    if draft.place.family != "main":
+        return
+    written = {path.rpartition("/")[2] for path, entry in draft.result.items() if entry}
+    for record in list(draft.changed(Knowledge)):
+        if record.superseded_by and f"{record.superseded_by}.md" not in written:
+            with suppress(NotFound, BadArgument):
+                path = find_path(draft.base, record.superseded_by, scope=record.scope)
+                if draft.entry(path) is None:
+                    draft.take(path, None)
 
 
 def expiry(memory_type: str, days: int | None, *, clock: datetime | None = None) -> datetime | None:

@@ -2,18 +2,20 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gitmem.domains.locks.patterns import PATTERN_MAX, a_pattern, overlap
 from gitmem.domains.sessions import SESSION_ID_MAX
 from gitmem.memory.gate import Change, rule
+from gitmem.memory.merge import Draft, settler
 from gitmem.memory.view import Place, View
 from gitmem.names import now
 from gitmem.records.check import a_name, at_most, between, one_line
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import greatest
 
 if TYPE_CHECKING:
     from gitmem.memory.memory import Memory
@@ -41,13 +43,16 @@ class Lock(Record):
 
     home: ClassVar[str] = "held/{agent}/{key}.yaml"
     ref: ClassVar[str] = FAMILY
+    ends: ClassVar[bool] = True
 
     agent: str = field("who holds it", check=a_name, example="ann")
     pattern: str = field("a path, a folder or a glob", check=(at_most(PATTERN_MAX), a_pattern), example="src/api/")
     mode: Mode = field("shared: others may hold it too, as long as nobody wants it exclusively", default="exclusive")
     reason: str = field("what for", check=(one_line, at_most(REASON_MAX)), example="moving the handlers")
     session: str = field("the session in which it was taken", default="", check=at_most(SESSION_ID_MAX))
-    fence: int = field("the number of the grant; later grants have higher ones", check=between(1, FENCE_MAX), example=7)
+    fence: int = field(
+        "the number of the grant; later grants have higher ones", check=between(1, FENCE_MAX), example=7, merge=greatest
+    )
     since: datetime | None = field("when it was taken", default=None)
     renewed: datetime | None = field("when it was last renewed", default=None)
     until: datetime | None = field("when its time is over", default=None)
@@ -94,7 +99,7 @@ class Fence(Record):
     home: ClassVar[str] = FENCE_PATH
     ref: ClassVar[str] = FAMILY
 
-    last: int = field("the number of the last grant", check=between(0, FENCE_MAX), example=7)
+    last: int = field("the number of the last grant", check=between(0, FENCE_MAX), example=7, merge=greatest)
 
 
 def place_of(project: str) -> Place:
@@ -200,3 +205,45 @@ def _fence_after(change: Change) -> int:
 def _after(change: Change, moment: datetime) -> list[Lock]:
     kept = (lock for lock in held_at(change.before, moment) if lock.path not in change.edits)
     return [*kept, *(lock for lock in _written(change) if lock.holds_at(moment))]
+
+
+# --- what holds after a merge ---------------------------------------------------------------------
+
+
+@settler
+def granted_once(draft: Draft) -> None:
+    """Of two grants that exclude each other the landed one stays; the other's holder reads of it as of a broken lock.
+
+    What stays of the other side has a number above all that had landed, so that fences go on rising.
+    """
+    if draft.place.family != FAMILY:
+        return
+    moment, change = now(), draft.change()
+    landed = [lock for lock in held_at(draft.landed, moment) if draft.entry(lock.path)]
+    last = last_fence(draft.landed)
+    brought = [lock for lock in _written(change) if not _goes_on(change, lock)]
+    for lock in sorted(brought, key=lambda each: (each.fence, each.path)):
+        holder = next((each for each in landed if each.agent != lock.agent and each.excludes(lock.pattern, lock.mode)), None)
+        if not lock.holds_at(moment):
+            draft.take(lock.path, draft.landed_side)
+        elif holder is not None:
+            _tell_loser(draft, lock, holder)
+        else:
+            last = max(last + 1, lock.fence)
+            draft.put(replace(lock, fence=last))
+    if last > _last_after(draft):
+        draft.put(Fence(scope=draft.place.scope, last=last))
+
+
+def _last_after(draft: Draft) -> int:
+    found = draft.record(FENCE_PATH)
+    return found.last if isinstance(found, Fence) else 0
+
+
+def _tell_loser(draft: Draft, lock: Lock, holder: Lock) -> None:
+    draft.lose(lock.path, f"{holder.agent} holds {holder.pattern} since before this reached the others")
+    draft.take(lock.path, draft.landed_side)
+    reason = f"{holder.agent} had {holder.pattern} first, in another clone"[:REASON_MAX]
+    draft.put(BrokenLock(
+        scope=lock.scope, agent=lock.agent, pattern=lock.pattern, by=holder.agent, reason=reason, at=lock.renewed or lock.since
+    ))

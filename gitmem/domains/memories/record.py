@@ -11,6 +11,7 @@ from gitmem.memory.view import MAIN_PLACE, View
 from gitmem.records.check import a_name, at_most, bytes_at_most, not_blank, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind, kind_of
+from gitmem.records.merging import keyed, summed, whoever_last
 
 Category = Literal["person", "project", "term", "client", "deal", "process", "preference", "other"]
 Tier = Literal["hot", "deep"]
@@ -26,11 +27,12 @@ class Remembered(Record):
 
     home: ClassVar[str] = "{scope}/memories/{category}/{key}.md"
     body: ClassVar[str] = "value"
+    identity: ClassVar[tuple[str, ...]] = ("scope", "key")
 
     category: Category = field("what sort of thing it is", index="keyword", default="other")
     key: str = field("the name to recall it by, once per project over all categories", index="title", check=a_name, example="psr")
     tier: Tier = field("hot: told in briefings; deep: only when recalled", index="keyword", default="hot")
-    author: str = field("who said what it says now", index="keyword", default="", check=at_most(100))
+    author: str = field("who said what it says now", index="keyword", default="", check=at_most(100), merge=whoever_last)
     created: datetime | None = field("when the key was first remembered", default=None)
     value: str = field(
         "what to remember, in Markdown", index="text", check=(not_blank, bytes_at_most(BODY_MAX_BYTES), plain_text)
@@ -88,7 +90,9 @@ class Usage(Mark):
 
     ref: ClassVar[str] = "usage"
 
-    uses: tuple[Use, ...] = field("what was recalled, most used first", default=(), check=at_most(USES_MAX))
+    uses: tuple[Use, ...] = field(
+        "what was recalled, most used first", default=(), check=at_most(USES_MAX), merge=keyed("key", count=summed)
+    )
 
     def of(self, key: str) -> Use | None:
         """The use of one key."""

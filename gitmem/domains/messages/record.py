@@ -22,6 +22,7 @@ from gitmem.names import hex_of, name_problem, shard_of, shown
 from gitmem.records.check import a_name, at_most, between, bytes_at_most, each, not_blank, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import Along, furthest, least, whoever_last
 
 FAMILY = "messages"
 EVERYBODY = "*"
@@ -152,8 +153,8 @@ class Message(Record):
         default=(), check=(at_most(20), each(at_most(60))),
     )
     session: str = field("the session in which it was sent", default="", check=at_most(200))
-    claimed_by: str = field("the recipient who takes care of it", default="", check=a_name_or_nothing)
-    claimed: datetime | None = field("when they claimed it", default=None)
+    claimed_by: str = field("the recipient who takes care of it", default="", check=a_name_or_nothing, merge=Along("claimed"))
+    claimed: datetime | None = field("when they claimed it", default=None, merge=least)
     message: str = field("the message, in Markdown", check=(not_blank, bytes_at_most(BODY_MAX_BYTES), plain_text))
 
     @property
@@ -241,10 +242,14 @@ class Receipt(Record):
     day: str = field("the day on which the message was sent", check=a_day, example="2026-01-31")
     id: str = field("the message", check=a_message_id, example="review-the-retries-3fa2b81c09")
     agent: str = field("the recipient", check=a_name, example="ann")
-    status: Said = field("received, then completed or failed", default="received")
+    status: Said = field(
+        "received, then completed or failed", default="received", merge=furthest("received", ("completed", "failed"))
+    )
     received: datetime | None = field("when they acknowledged it", default=None)
     finished: datetime | None = field("when they were through with it", default=None)
-    session: str = field("the session in which they last said so", default="", check=at_most(200))
+    session: str = field(
+        "the session in which they last said so", default="", check=at_most(200), merge=whoever_last
+    )
 
     @property
     def message(self) -> str:

@@ -20,6 +20,7 @@ from gitmem.memory.view import View
 from gitmem.names import now
 from gitmem.records.check import at_most, each, one_line
 from gitmem.records.kind import field, kind
+from gitmem.records.merging import Along, latest_change
 
 if TYPE_CHECKING:
     from gitmem.memory.memory import Memory
@@ -71,8 +72,14 @@ class Shown(Mark):
 
     ref: ClassVar[str] = "inbox"
 
-    commit: str = field("the commit of the messages that the positions count by", default="", check=a_commit)
-    positions: str = field("skip and take in turn: `0 17 2 1`, in the order of the inbox", default="", check=some_runs)
+    # two clones count by different commits: what only one of them says was shown is shown again
+    commit: str = field(
+        "the commit of the messages that the positions count by", default="", check=a_commit, merge=latest_change
+    )
+    positions: str = field(
+        "skip and take in turn: `0 17 2 1`, in the order of the inbox", default="", check=some_runs,
+        merge=Along("commit", quiet=True),
+    )  # fmt: skip
     acted: tuple[str, ...] = field(
         "`<time> <id>` of messages acted on without a person", default=(), check=(at_most(ACTED_MAX), each(one_line))
     )

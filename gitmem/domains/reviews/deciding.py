@@ -103,7 +103,7 @@ def _by(conflict: Conflict) -> str:
     return f" by {conflict.by}{f', {age_in_words(conflict.when)} ago' if conflict.when else ''}" if conflict.by else ""
 
 
-@verb(writes=True, in_project=False)
+@verb(writes=True, at_once=True, in_project=False)
 def comment_proposal(desk: Desk, id: str, comment: str) -> Commented:  # noqa: A002  the argument's public name
     """Say something about a proposal, for its author and for all who review it.
 
@@ -133,7 +133,7 @@ def _tell(desk: Desk, found: Standing, subject: str, text: str) -> None:
         notify(desk, to=found.author, subject=subject, text=text, project=asked_in, category="review")
 
 
-@verb(writes=True, in_project=False)
+@verb(writes=True, at_once=True, in_project=False)
 def approve_proposal(desk: Desk, id: str) -> Decided:  # noqa: A002  the argument's public name
     """Let a proposal of somebody else in: it is merged into main as it stands, in your name as its approver.
 
@@ -208,7 +208,7 @@ def _admins(desk: Desk, found: Standing) -> list[str]:
     return admins_of(desk.view(), "shared" if found.project == SHARED else f"projects/{found.project}")
 
 
-@verb(writes=True, in_project=False)
+@verb(writes=True, at_once=True, in_project=False)
 def reject_proposal(desk: Desk, id: str, reason: str) -> Decided:  # noqa: A002  the argument's public name
     """Turn a proposal down. It stays readable, and its author is told why.
 
@@ -226,7 +226,7 @@ def reject_proposal(desk: Desk, id: str, reason: str) -> Decided:  # noqa: A002 
         return _ended(close(desk, found, Ending("rejected", desk.agent, why=reason.strip())))
 
 
-@verb(writes=True, in_project=False)
+@verb(writes=True, at_once=True, in_project=False)
 def withdraw_proposal(desk: Desk, id: str, reason: str = "") -> Decided:  # noqa: A002  the argument's public name
     """Take a proposal of yours back. It stays readable.
 

@@ -6,7 +6,9 @@ from datetime import datetime
 from gitmem.domains.reviews.standing import Standing
 from gitmem.git.history import last_changes
 from gitmem.git.objects import FILE, FOLDER, Difference, Entry
+from gitmem.memory.merge import merge_files
 from gitmem.memory.view import View
+from gitmem.names import now
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def merged(found: Standing, main: View) -> Taken:
             continue
         if there == old and _can_stand(main, path):
             edits[path] = new.oid if new else None
-        elif (text := _part_by_part(main, change, there)) is not None:
+        elif (text := _part_by_part(found, main, change)) is not None:
             edits[path] = text
         else:
             conflicts.append(_conflict(found, main, path, there))
@@ -52,11 +54,18 @@ def _can_stand(main: View, path: str) -> bool:
     return all(entry is None or entry.mode == FOLDER for entry in above)
 
 
-def _part_by_part(main: View, change: Difference, there: Entry | None) -> bytes | None:
+def _part_by_part(found: Standing, main: View, change: Difference) -> bytes | None:
+    """The file with what both sides changed in it; None if that does not fit together."""
     path, old, new = change
+    there = main.peek(path)
     if old is None or new is None or there is None or {old.mode, new.mode, there.mode} != {FILE}:
         return None
-    return None
+    read, moment = main.objects.blob, found.last.time if found.last else now()
+    # who is later does not matter: where it would, the two do not fit together
+    done = merge_files(
+        path, "main", read(old.oid), read(there.oid), read(new.oid), ours_time=moment, theirs_time=moment, scope=main.place.scope
+    )
+    return done.data if done.path == path and not done.losses else None
 
 
 def _conflict(found: Standing, main: View, path: str, there: Entry | None) -> Conflict:

@@ -1,7 +1,7 @@
 """Making proposals: `propose`, and any call that writes main and is to be reviewed first."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -11,10 +11,11 @@ from gitmem.answers import plain
 from gitmem.desk import Conflict, Desk, NotProposable
 from gitmem.domains.messages.posting import notify
 from gitmem.domains.projects import admins_of
+from gitmem.domains.reviews.closing import tidy
 from gitmem.domains.reviews.diff import FILES_MAX, FileChange, files_of
 from gitmem.domains.reviews.record import PATHS_MAX, REASON_MAX_BYTES, TITLE_MAX, Proposal, branch_of, place_of
 from gitmem.domains.reviews.standing import look, project_of
-from gitmem.errors import BadArgument, Refused
+from gitmem.errors import BadArgument, GitmemError, Refused
 from gitmem.memory.draft import Draft
 from gitmem.names import in_a_line, name_problem, now
 from gitmem.records.check import at_most, bytes_at_most, one_line, plain_text
@@ -61,7 +62,7 @@ class NothingProposed(Refused):
         )
 
 
-@verb(writes=True)
+@verb(writes=True, at_once=True)
 def propose(desk: Desk, title: str, reason: str, changes: tuple[ProposedChange, ...]) -> Proposed:
     """Propose changes for review instead of making them, also of what others own. All of them come in together, or none.
 
@@ -132,7 +133,7 @@ def _made(desk: Desk, is_file: bool, changes: list[ProposedChange]) -> Iterator[
 def _called(desk: Desk, change: ProposedChange) -> dict[str, Json]:
     called = verbs.find(change.verb.removeprefix("memory_"))
     if not verbs.proposable(called):
-        raise NotProposable(called.name)
+        raise NotProposable(called.name, at_once=called.writes)
     arguments = change.arguments or {}
     project = arguments.get("project") if "project" in called.parameters and called.in_project else None
     part = desk.working_with(called.name, project if isinstance(project, str) else "")
@@ -201,6 +202,8 @@ def record(desk: Desk, draft: Draft, reason: str) -> Proposal:
             return change.put(made)
 
     opened = desk.until_landed(put, "the proposal")
+    with suppress(GitmemError):  # what a crash or a merge elsewhere left; the next proposal tries again
+        tidy(desk, but=(made.id,))
     desk.commit = commit
     return opened
 

@@ -14,7 +14,6 @@ from gitmem.domains.reviews.record import (
     TITLE_MAX,
     Proposal,
     Status,
-    branch_of,
     path_of,
     place_of,
 )
@@ -162,9 +161,10 @@ def records(memory: Memory) -> Iterator[Proposal]:
 
 def look(memory: Memory, proposal_id: str) -> Standing:
     """How a proposal stands. Raises UnknownProposal."""
-    record, branch = record_of(memory, proposal_id), memory.repository.refs.read(branch_of(proposal_id)) or ""
+    at = branches(memory)  # listed, since an id that is no name must not lead to another ref
+    record, branch = record_of(memory, proposal_id), at.get(proposal_id, "")
     if record is None and not branch:
-        raise UnknownProposal(proposal_id, sorted({*branches(memory), *(each.id for each in records(memory))}))
+        raise UnknownProposal(proposal_id, sorted({*at, *(each.id for each in records(memory))}))
     return standing(memory, proposal_id, record, branch, is_merged=bool(branch) and is_on_main(memory, branch))
 
 

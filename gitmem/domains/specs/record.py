@@ -1,14 +1,15 @@
 """The records of specs: specs themselves, and the documents that say where a project is."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal, get_args
 
-from gitmem.domains.specs.release import a_release
+from gitmem.domains.specs.release import a_release, order, raised
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.records.check import a_name, at_most, bytes_at_most, each, not_blank, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import Along, greatest_by
 from gitmem.records.shape import Json
 
 SpecType = Literal["interface", "api", "schema", "requirement", "architecture"]
@@ -29,13 +30,16 @@ class Versioned(Record):
     body: ClassVar[str] = "content"
 
     name: str = field("what it is called", index="title", check=a_name, example="orders-api")
-    release: str = field("its version, which only rises", check=a_release, example="1.2.0")
+    release: str = field("its version, which only rises", check=a_release, example="1.2.0", merge=greatest_by(order))
     owner: str = field("who may change it", index="keyword", check=a_name, example="ann")
     tags: tuple[str, ...] = field(
         "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60)))
     )
     created: datetime | None = field("when it was first defined", default=None)
-    content: str = field("the text, in Markdown", index="text", check=(not_blank, bytes_at_most(BODY_MAX_BYTES), plain_text))
+    content: str = field(
+        "the text, in Markdown", index="text", check=(not_blank, bytes_at_most(BODY_MAX_BYTES), plain_text),
+        merge=Along("release"),
+    )  # fmt: skip
 
     @property
     def known_as(self) -> str:
@@ -58,6 +62,12 @@ class Versioned(Record):
         # compared as JSON: to Python, 1 and true are the same
         return self.content, json.dumps(self.schema, sort_keys=True)
 
+    def anew(self, kept: Record) -> "Versioned":
+        """What lost a merge, as the version that could follow: what was released is not released twice."""
+        if not isinstance(kept, Versioned) or a_release(kept.release):
+            return self
+        return replace(self, release=kept.release if self.substance == kept.substance else raised(kept.release))
+
     @property
     def tags_folder(self) -> str:
         """What the refs of its tags stand below."""
@@ -77,7 +87,9 @@ class Spec(Versioned):
     home: ClassVar[str] = "{scope}/specs/{name}.md"
 
     spec_type: SpecType = field("what sort of spec it is", index="keyword", default="interface")
-    json_schema: dict[str, Json] | None = field("the JSON Schema of the documents that it describes", default=None)
+    json_schema: dict[str, Json] | None = field(
+        "the JSON Schema of the documents that it describes", default=None, merge=Along("release")
+    )
 
     @property
     def type(self) -> AnyType:

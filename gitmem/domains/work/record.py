@@ -12,6 +12,7 @@ from gitmem.memory.view import View
 from gitmem.names import age_in_words, slugify
 from gitmem.records.check import a_name, at_most, each, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import Along, greatest, whoever_last
 
 FILES_MAX = 200
 # Work that was said anything about in this time counts as going on.
@@ -49,10 +50,12 @@ class Work(Record):
     blocked_by: str = field("the agent that it waits for", default="", check=a_name_if_any)
     blocked_reason: str = field("what it needs from them", default="", check=(at_most(1000), plain_text))
     waiting_for_signal: str = field("the signal that it waits for", default="", check=a_name_if_any)
-    heard: str = field("the signal that set it going again", default="", check=a_name_if_any)
-    heard_from: str = field("who raised that", default="", check=at_most(100))
-    heard_at: datetime | None = field("when that was raised", default=None)
-    session: str = field("the session in which it was last updated", default="", check=at_most(SESSION_ID_MAX))
+    heard: str = field("the signal that set it going again", default="", check=a_name_if_any, merge=Along("heard_at", quiet=True))
+    heard_from: str = field("who raised that", default="", check=at_most(100), merge=Along("heard_at", quiet=True))
+    heard_at: datetime | None = field("when that was raised", default=None, merge=greatest)
+    session: str = field(
+        "the session in which it was last updated", default="", check=at_most(SESSION_ID_MAX), merge=whoever_last
+    )
     created: datetime | None = field("when it was first told", default=None)
     updated: datetime | None = field("when it was last told", default=None)
 

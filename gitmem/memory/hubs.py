@@ -1,0 +1,161 @@
+"""The hubs of a memory: the repositories that it is kept in step with, as its configuration has them."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gitmem.errors import BadArgument, NotFound, closest
+from gitmem.git.remote import Progress, Remote
+from gitmem.git.repository import GitFailed, Repository, run_git
+from gitmem.names import check_name, shown
+
+PATIENCE_SECONDS = 5.0  # for which an agent's call waits for a hub
+DEFAULT_NAME = "hub"
+AGREED = "refs/agreed/"
+_SECRET = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A repository that the memory is kept in step with. `decides`: it says who holds locks and claims."""
+
+    name: str
+    url: str
+    decides: bool = False
+
+    @property
+    def shown_url(self) -> str:
+        """The address without a password in it."""
+        return _SECRET.sub(r"\1@", self.url)
+
+    def tracking(self, ref: str) -> str:
+        """The ref that tells where the hub's ref was when it was last looked at."""
+        return f"refs/remotes/{self.name}/{ref.removeprefix('refs/heads/').removeprefix('refs/')}"
+
+    def agreed(self, ref: str) -> str:
+        """The ref that holds what both sides had when they last agreed."""
+        return f"{AGREED}{self.name}/{ref.removeprefix('refs/')}"
+
+    def refspecs(self) -> tuple[str, ...]:
+        """What is fetched: `main`, proposals, released versions, and what the team coordinates on."""
+        place = f"refs/remotes/{self.name}"
+        return (
+            f"+refs/heads/main:{place}/main",
+            f"+refs/heads/proposals/*:{place}/proposals/*",
+            f"+refs/tags/specs/*:{place}/tags/specs/*",
+            f"+refs/gitmem/*:{place}/gitmem/*",
+            "^refs/gitmem/archive/*",
+        )
+
+    def remote(
+        self, repository: Repository, *, patience: float | None = None, asks: bool = False, progress: Progress | None = None
+    ) -> Remote:
+        """The way to it."""
+        return Remote(repository.path, self.name, self.shown_url, patience, asks, progress)
+
+
+class UnknownHub(NotFound):
+    """The memory has no hub of that name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        near = closest(name, known, most=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        listing = f"There are {', '.join(known)}." if known else "'gitmem hub add URL' adds one."
+        super().__init__(f"There is no hub {shown(name)}.", fix=hint + listing)
+
+
+class NoHub(NotFound):
+    """There is nothing to be in step with."""
+
+    def __init__(self) -> None:
+        super().__init__("This memory has no hub to sync with.", fix="Add one with 'gitmem hub add URL'.")
+
+
+class HubExists(BadArgument):
+    """The name is taken."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(
+            f"There is a hub {hub.name} already, at {hub.shown_url}.", fix="Pass another --name, or remove that one first."
+        )
+
+
+def hubs(repository: Repository) -> list[Hub]:
+    """All hubs of a memory, by name."""
+    settings = dict(_settings(repository))
+    names = sorted(found[1] for key in settings if (found := re.fullmatch(r"remote\.(.+)\.gitmem", key)))
+    deciding = settings.get("gitmem.hub", "")
+    return [Hub(name, settings.get(f"remote.{name}.url", ""), name == deciding) for name in names]
+
+
+def hub_named(repository: Repository, name: str) -> Hub:
+    """One hub. Raises UnknownHub."""
+    known = {hub.name: hub for hub in hubs(repository)}
+    if name not in known:
+        raise UnknownHub(name, list(known))
+    return known[name]
+
+
+def deciding_hub(repository: Repository) -> Hub | None:
+    """The hub that says who holds locks and claims, if the memory has one."""
+    if "[remote " not in (repository.path / "config").read_text("utf-8", "replace"):
+        return None  # most memories have none, and every lock asks
+    return next((hub for hub in hubs(repository) if hub.decides), None)
+
+
+def patience_of(repository: Repository) -> float:
+    """For how many seconds a call waits for the hub: `gitmem.hubPatience` of the configuration."""
+    with suppress(ValueError):
+        return max(0.1, float(dict(_settings(repository)).get("gitmem.hubpatience", PATIENCE_SECONDS)))
+    return PATIENCE_SECONDS
+
+
+def _settings(repository: Repository) -> Iterator[tuple[str, str]]:
+    with suppress(GitFailed):  # nothing matches
+        listing = run_git(repository.path, "config", "--local", "-z", "--get-regexp", r"^(remote|gitmem)\.")
+        for item in listing.split("\0"):
+            key, _, value = item.partition("\n")
+            yield key, value
+
+
+def address(url: str) -> str:
+    """An address as it can be kept: a folder's path from the root. Raises BadArgument."""
+    text = url.strip()
+    if not text or text.startswith("-") or not text.isprintable() or "::" in text.split("/")[0]:
+        raise BadArgument(f"{shown(url)} is no address of a repository.", fix="Give a URL, user@host:path, or a folder.")
+    path = Path(text).expanduser()
+    return str(path.absolute()) if path.exists() else text
+
+
+def add(repository: Repository, url: str, name: str = DEFAULT_NAME) -> Hub:
+    """Note a hub in the configuration. Noting it again changes nothing."""
+    hub = Hub(check_name(name, "hub"), address(url))
+    known = {each.name: each for each in hubs(repository)}
+    if name in known:
+        if known[name].url != hub.url:
+            raise HubExists(known[name])
+        return known[name]
+    run_git(repository.path, "config", f"remote.{name}.url", hub.url)
+    with suppress(GitFailed):  # what a call that was cut off left; mostly there is none
+        run_git(repository.path, "config", "--unset-all", f"remote.{name}.fetch")
+    for refspec in hub.refspecs():
+        run_git(repository.path, "config", "--add", f"remote.{name}.fetch", refspec)
+    if decides := not any(each.decides for each in known.values()):
+        run_git(repository.path, "config", "gitmem.hub", name)
+    # last, since it is what makes the remote a hub
+    run_git(repository.path, "config", f"remote.{name}.gitmem", "true")
+    return replace(hub, decides=decides)
+
+
+def remove(repository: Repository, name: str) -> Hub:
+    """Forget a hub; what came from it stays."""
+    hub = hub_named(repository, name)
+    run_git(repository.path, "remote", "remove", name)
+    gone = [*repository.refs.list(f"refs/remotes/{name}/"), *repository.refs.list(f"{AGREED}{name}/")]
+    run_git(repository.path, "update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in gone))
+    if hub.decides:
+        others = hubs(repository)
+        run_git(repository.path, "config", *(["gitmem.hub", others[0].name] if others else ["--unset", "gitmem.hub"]))
+    return hub

@@ -1,0 +1,468 @@
+"""The record-wise three-way merge of two trees. Pure: objects in, a merged tree and what it could not hold out.
+
+Numbered scenarios, for one file or for one record that has an identity, wherever it stands:
+
+1. One side changed it, the other did not: as it was changed.
+2. Both did the same: that.
+3. One removed it, the other changed or moved it: it stays, changed. Of kinds that end (`Record.ends`, such as a live
+   session): it is gone, and the change is lost.
+4. One moved it, the other changed it: changed, at its new place.
+5. Both changed it, or both added it at one path: field by field (`records/threeway.py`); text that is no record, line
+   by line. Where they exclude each other the later change stays, and the other version is a `Loss`.
+6. Each file is fine and both together are not (a circle of dependencies, two locks on one file): the domain's
+   `@settler` decides.
+7. What the gate would still refuse: as the landed side has it; what the other made of it is a `Loss`.
+
+"Later" is the side whose last commit that touched the file is later; of two at the same second, the greater bytes. The
+order of the sides themselves counts for nothing. The landed side is the one that others build on already, a hub's: the
+gate looks at the merge from there. Without one it is the side that is later as a whole.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Literal, TypeVar
+
+from gitmem.git.ancestry import only_in
+from gitmem.git.objects import FILE, FOLDER, Entry, NewObject, Objects, new_object
+from gitmem.memory import gate
+from gitmem.memory.caller import Caller
+from gitmem.memory.view import NO_TREE, ParsedFiles, Place, View
+from gitmem.records.codec import Decoded, decode, encode
+from gitmem.records.kind import Kind, Record, kind_at
+from gitmem.records.merging import ABSENT, prose
+from gitmem.records.threeway import merge_records
+
+R = TypeVar("R", bound=Record)
+SideName = Literal["ours", "theirs"]
+When = Callable[[str], datetime]
+_ROUNDS_MAX = 20
+MERGER = Caller("gitmem", "push")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a merge could not hold: the file as it would be if the version that lost had won; None: it would be gone.
+
+    `lost` goes well on top of the merged tree, at `path`: landed as a proposal, it says what a person has to decide.
+    `fields` are those in which it differs, () for the whole file; `side` is whose version it is.
+    """
+
+    path: str
+    fields: tuple[str, ...]
+    lost: bytes | None
+    why: str
+    side: SideName = field(default="ours", compare=False)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A merge: what differs from our tree, the blobs in it that are new, and what was lost."""
+
+    files: Mapping[str, Entry | None]
+    blobs: Mapping[str, NewObject]
+    losses: tuple[Loss, ...]
+
+    def edits(self, objects: Objects) -> dict[str, NewObject | None]:
+        """What differs from our tree, as a pending commit takes it."""
+        return {path: entry and self._blob(objects, entry.oid) for path, entry in self.files.items()}
+
+    def _blob(self, objects: Objects, oid: str) -> NewObject:
+        return self.blobs.get(oid) or NewObject("blob", objects.blob(oid), oid)
+
+
+@dataclass(frozen=True)
+class MergedFile:
+    """A merged file; None: it is gone."""
+
+    data: bytes | None
+    path: str
+    losses: tuple[Loss, ...] = ()
+
+
+@dataclass(frozen=True)
+class Version:
+    """A file on one side: where it is, what it says, when that was said, by whom."""
+
+    path: str
+    data: bytes
+    time: datetime
+    side: SideName
+
+    @property
+    def turn(self) -> tuple[datetime, bytes, str]:
+        """What versions are put in order by."""
+        return self.time, self.data, self.path
+
+
+# --- one file ------------------------------------------------------------------------------------------
+
+
+def merge_files(
+    path: str, family: str, base: bytes | None, ours: bytes | None, theirs: bytes | None, *,
+    ours_time: datetime, theirs_time: datetime, scope: str = "shared",
+) -> MergedFile:
+    """The merge of one file that is at one path on both sides; None for a file that is not there."""
+    mine = None if ours is None else Version(path, ours, ours_time, "ours")
+    other = None if theirs is None else Version(path, theirs, theirs_time, "theirs")
+    old = None if base is None else Version(path, base, min(ours_time, theirs_time), "ours")
+    return merge_versions(family, scope, old, mine, other)
+
+
+def merge_mark(
+    family: str, project: str, base: bytes | None, ours: bytes | None, theirs: bytes | None, *,
+    ours_time: datetime, theirs_time: datetime,
+) -> bytes | None:
+    """The merge of a mark, given as the files that `Marks.read` gives. Marks never lose anything worth keeping."""
+    scope = f"projects/{project}"
+    done = merge_files(
+        "mark.yaml", family, base, ours, theirs, ours_time=ours_time, theirs_time=theirs_time, scope=scope
+    )
+    return done.data
+
+
+def merge_versions(family: str, scope: str, base: Version | None, ours: Version | None, theirs: Version | None) -> MergedFile:
+    """The merge of one file or one record, by the scenarios at the top."""
+    if ours is None or theirs is None:
+        return _one_is_gone(family, base, ours or theirs)
+    earlier, later = sorted((ours, theirs), key=lambda each: each.turn)
+    for one, other in ((earlier, later), (later, earlier)):
+        if _is_same(one, other) or _is_same(base, other):  # 1, 2
+            return MergedFile(one.data, one.path)
+    declared = kind_at(later.path, family)
+    versions = None if declared is None else _decoded(family, scope, base, earlier, later)
+    if versions is None:
+        return _texts(base, earlier, later)
+    return _records(scope, family, *versions, earlier, later)
+
+
+def _is_same(one: Version | None, other: Version) -> bool:
+    return one is not None and (one.path, one.data) == (other.path, other.data)
+
+
+def _one_is_gone(family: str, base: Version | None, left: Version | None) -> MergedFile:
+    if left is None:  # 2: both removed it
+        return MergedFile(None, base.path if base else "")
+    if base is None or not _is_same(base, left):
+        declared = kind_at(left.path, family)
+        if base is None or declared is None or not declared.record.ends:
+            return MergedFile(left.data, left.path)  # 1: added; 3: changed
+        return MergedFile(None, left.path, (Loss(left.path, (), left.data, "was ended elsewhere", left.side),))  # 3
+    return MergedFile(None, left.path)  # 1: removed
+
+
+def _decoded(
+    family: str, scope: str, base: Version | None, earlier: Version, later: Version
+) -> tuple[Record | None, Record, Record] | None:
+    """The versions as records, if both sides can be read without a problem. A base that cannot is as good as none."""
+    old, first, second = (None if each is None else _record(family, scope, each) for each in (base, earlier, later))
+    if first is None or second is None or type(first) is not type(second):
+        return None
+    return old if type(old) is type(first) else None, first, second
+
+
+def _record(family: str, scope: str, version: Version) -> Record | None:
+    declared = kind_at(version.path, family)
+    return None if declared is None else _read(declared, scope, version.path, version.data)
+
+
+def _read(declared: Kind, scope: str, path: str, data: bytes) -> Record | None:
+    decoded = decode(declared, path, data, scope=scope)
+    return None if decoded.problems else decoded.record
+
+
+def _records(
+    scope: str, family: str, base: Record | None, first: Record, second: Record, earlier: Version, later: Version
+) -> MergedFile:
+    merged = merge_records(base, first, second)
+    data, path = encode(merged.kept), merged.kept.path
+    declared = kind_at(path, family)
+    if declared is None or _read(declared, scope, path, data) is None:
+        # Field by field it is fine, and as a whole it is not: it has become too large.
+        return MergedFile(later.data, later.path, (_whole(later.path, earlier, "both changed it"),))
+    lost = encode(replace(merged.lost, scope=merged.kept.scope))
+    loss = Loss(path, merged.fields, lost, "both changed it", earlier.side)
+    return MergedFile(data, path, (loss,) if merged.fields and lost != data else ())
+
+
+def _whole(path: str, loser: Version, why: str) -> Loss:
+    return Loss(path, (), loser.data, why, loser.side)
+
+
+def _texts(base: Version | None, earlier: Version, later: Version) -> MergedFile:
+    try:
+        old, first, second = (each.data.decode() if each else ABSENT for each in (base, earlier, later))
+    except UnicodeDecodeError:
+        return MergedFile(later.data, later.path, (_whole(later.path, earlier, "both changed it, and it is no text"),))
+    kept, lost = prose(old, first, second)
+    loss = Loss(later.path, (), lost.encode(), "both changed the same lines", earlier.side)
+    return MergedFile(kept.encode(), later.path, (loss,) if lost != kept else ())
+
+
+# --- trees ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a merge: its tree, and when each path of it was last touched."""
+
+    tree: str
+    when: When
+
+
+class Draft:
+    """A merge in the making: what settlers look at and change."""
+
+    def __init__(
+        self, objects: Objects, parsed: ParsedFiles, place: Place, base_tree: str, ours: Side, theirs: Side, landed: SideName
+    ) -> None:
+        self.place = place
+        self.objects = objects
+        self._parsed = parsed
+        self.base = self._view(base_tree)
+        self._sides: dict[SideName, tuple[View, When]] = {
+            "ours": (self._view(ours.tree), ours.when), "theirs": (self._view(theirs.tree), theirs.when),
+        }  # fmt: skip
+        self.landed_side = landed
+        self.other_side: SideName = "theirs" if landed == "ours" else "ours"
+        self.result: dict[str, Entry | None] = {}
+        self.blobs: dict[str, NewObject] = {}
+        self.losses: list[Loss] = []
+
+    def _view(self, tree: str) -> View:
+        view = View(self.objects, self._parsed, self.place, "")
+        view.tree = tree
+        return view
+
+    def view(self, side: SideName) -> View:
+        """One side as it was."""
+        return self._sides[side][0]
+
+    @property
+    def landed(self) -> View:
+        """The side that others build on."""
+        return self.view(self.landed_side)
+
+    @property
+    def other(self) -> View:
+        """The side that is brought in."""
+        return self.view(self.other_side)
+
+    def version(self, side: SideName, path: str) -> Version | None:
+        """A file of one side."""
+        view, when = self._sides[side]
+        entry = view.peek(path) if path else None
+        return None if entry is None else Version(path, self.objects.blob(entry.oid), when(path), side)
+
+    # --- the merged tree ---------------------------------------------------------------------------
+
+    def entry(self, path: str) -> Entry | None:
+        """What stands at a path after the merge."""
+        return self.result[path] if path in self.result else self.base.peek(path)
+
+    def read(self, oid: str) -> bytes:
+        """A blob's bytes, new ones included."""
+        made = self.blobs.get(oid)
+        return self.objects.blob(oid) if made is None else made.data
+
+    def decoded(self, path: str) -> Decoded | None:
+        """A file of the merged tree as decoded."""
+        entry = self.entry(path)
+        return None if entry is None else self._parsed.get(self.read, self.place, path, entry.oid)
+
+    def record(self, path: str) -> Record | None:
+        """A record of the merged tree."""
+        decoded = self.decoded(path)
+        return decoded.record if decoded else None
+
+    def changed(self, cls: type[R]) -> Iterator[R]:
+        """The records of a class that either side has touched, as the merge has them, by path."""
+        for path in sorted(self.result):
+            if isinstance(found := self.record(path), cls):
+                yield found
+
+    def put(self, record: Record) -> None:
+        """Write a record into the merged tree."""
+        self.put_file(record.path, encode(record))
+
+    def put_file(self, path: str, data: bytes | None) -> None:
+        """Write or remove a file of the merged tree."""
+        if data is None:
+            self.result[path] = None
+            return
+        blob = new_object("blob", data)
+        self.blobs[blob.oid] = blob
+        self.result[path] = Entry(FILE, blob.oid)
+
+    def take(self, path: str, side: SideName | None) -> None:
+        """Have a path as one side has it, or as both found it."""
+        self.result[path] = (self.base if side is None else self.view(side)).peek(path)
+
+    def lose(self, path: str, why: str, *, fields: tuple[str, ...] = ()) -> None:
+        """Note that the merge will not hold what it holds now at a path: to be called before it is changed."""
+        self.losses.append(Loss(path, fields, self._to_propose(path), why, self.other_side))
+
+    def _to_propose(self, path: str) -> bytes | None:
+        entry, record, landed = self.entry(path), self.record(path), self.landed.record(path)
+        if record is not None and type(record) is type(landed) and (again := record.anew(landed)) is not record:
+            return encode(again)
+        return entry and self.read(entry.oid)
+
+    # --- as seen by others -----------------------------------------------------------------------
+
+    def edits(self, view: View) -> dict[str, gate.Edit]:
+        """What the merge changes for one side."""
+        pairs = ((path, view.peek(path), entry) for path, entry in self.result.items())
+        return {path: gate.Edit(was, now) for path, was, now in pairs if was != now}
+
+    def change(self) -> gate.Change:
+        """The merge as the gate sees it from the landed side."""
+        return gate.Change(self.landed, self.edits(self.landed), MERGER, self.read, proposed=True)
+
+    def merged(self) -> Merged:
+        """The result."""
+        files = {path: edit.new for path, edit in self.edits(self.view("ours")).items()}
+        blobs = {each.oid: self.blobs[each.oid] for each in files.values() if each and each.oid in self.blobs}
+        return Merged(dict(sorted(files.items())), blobs, _sorted(self.losses))
+
+
+def _sorted(losses: Iterable[Loss]) -> tuple[Loss, ...]:
+    return tuple(sorted(losses, key=lambda loss: (loss.path, loss.fields, loss.lost or b"", loss.why)))
+
+
+Settler = Callable[[Draft], None]
+SETTLERS: list[Settler] = []
+
+
+def settler(function: Settler) -> Settler:
+    """Decorator: something of a domain that makes a merged tree whole, where files by themselves are fine."""
+    SETTLERS.append(function)
+    return function
+
+
+def merge_trees(
+    objects: Objects, parsed: ParsedFiles, place: Place, base_tree: str, ours: Side, theirs: Side, *,
+    landed: SideName | None = None,
+) -> Merged:
+    """The merge of two trees of one place that come from `base_tree` (`NO_TREE` if nothing is known of that)."""
+    draft = Draft(objects, parsed, place, base_tree, ours, theirs, landed or _later_as_a_whole(ours, theirs))
+    for names in _Changes(draft, ours.tree, theirs.tree).groups():
+        _merge_group(draft, names)
+    for settle in SETTLERS:
+        settle(draft)
+    _pass_gate(draft)
+    return draft.merged()
+
+
+def _later_as_a_whole(ours: Side, theirs: Side) -> SideName:
+    return "ours" if (ours.when(""), ours.tree) > (theirs.when(""), theirs.tree) else "theirs"
+
+
+class _Changes:
+    """Which paths either side touched, those of one record together."""
+
+    def __init__(self, draft: Draft, ours: str, theirs: str) -> None:
+        self._family = draft.place.family
+        base = _opened(draft.base.tree)
+        self.ours = {path for path, _, _ in draft.objects.differences(base, _opened(ours))}
+        self.theirs = {path for path, _, _ in draft.objects.differences(base, _opened(theirs))}
+
+    def groups(self) -> Iterator[tuple[str, ...]]:
+        """The paths of each file or record that was touched."""
+        known: dict[object, set[str]] = {}
+        for path in self.ours | self.theirs:
+            known.setdefault(self._identity(path) or path, set()).add(path)
+        for paths in known.values():
+            # what only one side moved about needs no second look
+            together = bool(paths & self.ours) and bool(paths & self.theirs)
+            yield from [tuple(sorted(paths))] if together else ((path,) for path in paths)
+
+    def _identity(self, path: str) -> tuple[str, ...] | None:
+        declared = kind_at(path, self._family)
+        if declared is None or not declared.record.identity:
+            return None
+        where = declared.match(path) or {}
+        return (declared.name, *(where[name] for name in declared.record.identity))
+
+
+def _opened(tree: str) -> str | None:
+    return None if tree == NO_TREE else tree
+
+
+def _merge_group(draft: Draft, paths: tuple[str, ...]) -> None:
+    before, ours, theirs = (_standing(view, paths) for view in (draft.base, draft.view("ours"), draft.view("theirs")))
+    if max(map(len, (before, ours, theirs))) > 1:
+        for path in paths:  # it was in two places already: each is a file by itself
+            _merge_group(draft, (path,))
+        return
+    if ours in (before, theirs) or theirs == before:  # 1, 2: no blob is opened
+        stays = theirs if ours == before else ours
+        draft.result |= {path: stays.get(path) for path in paths}
+        return
+    place = draft.place
+    old = next((Version(path, draft.objects.blob(entry.oid), _START, "ours") for path, entry in before.items()), None)
+    mine, other = draft.version("ours", _only(ours)), draft.version("theirs", _only(theirs))
+    done = merge_versions(place.family, place.scope, old, mine, other)
+    draft.result |= dict.fromkeys(paths)
+    if done.data is not None:
+        draft.put_file(done.path, done.data)
+    draft.losses += done.losses
+
+
+_START = datetime.min
+
+
+def _standing(view: View, paths: tuple[str, ...]) -> dict[str, Entry]:
+    return {path: entry for path in paths if (entry := view.peek(path)) is not None and entry.mode != FOLDER}
+
+
+def _only(standing: Mapping[str, Entry]) -> str:
+    return next(iter(standing), "")
+
+
+# --- the gate --------------------------------------------------------------------------------------------
+
+
+def _pass_gate(draft: Draft) -> None:
+    """7: have everything that the gate refuses as the landed side has it."""
+    for _ in range(_ROUNDS_MAX):
+        problems = [each for each in gate.check(draft.change()) if not each.needs_review]
+        edited = draft.edits(draft.landed)
+        paths = sorted({each.path for each in problems} & edited.keys())
+        if not paths:
+            return
+        for path in paths:
+            why = "; ".join(each.what for each in problems if each.path == path)
+            draft.lose(path, why)
+            draft.take(path, draft.landed_side)
+
+
+# --- when ------------------------------------------------------------------------------------------------
+
+
+class Touched:
+    """When each path was last touched by the commits that lead to a tip and not to another.
+
+    Worked out when it is first asked for: most merges never have to know.
+    """
+
+    def __init__(self, objects: Objects, tip: str, other: str) -> None:
+        self._objects = objects
+        self._tip = tip
+        self._other = other
+
+    def __call__(self, path: str) -> datetime:
+        """The time of the last commit that touched a path, or of the tip."""
+        tip = self._objects.commit(self._tip).time
+        return self._times.get(path, tip) if path else tip
+
+    @cached_property
+    def _times(self) -> dict[str, datetime]:
+        times: dict[str, datetime] = {}
+        for commit in only_in(self._objects, self._tip, self._other):
+            if len(commit.parents) > 1:
+                continue  # what a merge takes in was touched by those who wrote it
+            for path, _, _ in self._objects.changes(commit):
+                times[path] = max(commit.time, times.get(path, commit.time))
+        return times
