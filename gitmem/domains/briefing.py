@@ -47,7 +47,7 @@ class Briefing:
     note: str | None = None
 
 
-@verb(writes=True, core=True, aliases={"project_name": "project"})
+@verb(writes=True, at_once=True, core=True, aliases={"project_name": "project"})
 def start_session(
     desk: Desk,
     agent: str = "",

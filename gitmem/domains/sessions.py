@@ -233,7 +233,7 @@ def at_end(function: Ending) -> Ending:
     return function
 
 
-@verb(writes=True, core=True, idempotent=True)
+@verb(writes=True, at_once=True, core=True, idempotent=True)
 def end_session(
     desk: Desk,
     summary: str = "",

@@ -31,7 +31,7 @@ FORMER = ".former"
 Role = Literal["memory", "clone", "code"]
 # What gitmem does itself, by what the repository is.
 OURS: Mapping[Role, tuple[str, ...]] = {
-    "memory": ("pre-receive", "reference-transaction"),
+    "memory": ("pre-receive", "post-receive", "reference-transaction"),
     "clone": ("pre-commit", "pre-push"),
     "code": ("pre-commit", "prepare-commit-msg", "post-commit"),
 }

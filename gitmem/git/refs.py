@@ -115,6 +115,20 @@ class Refs:
         flush_folder(path.parent)
         return True
 
+    def delete(self, name: str, old: str) -> bool:
+        """Remove a ref that holds `old`. False if it holds something else by now. Raises RefLocked."""
+        from gitmem.git.repository import GitFailed, run_git  # imported late: that module imports this one
+
+        try:
+            # a packed ref goes by rewriting the file of all of them, which is git's to do
+            run_git(self._root, "update-ref", "--no-deref", "-d", name, old)
+        except GitFailed:
+            current = self.read(name)
+            if current == old:
+                raise RefLocked(name) from None
+            return current is None
+        return True
+
     def note_arrival(self, name: str, old: str | None, new: str, why: str) -> None:
         """Log that a commit made elsewhere arrives, as git logs a push. Before the swap, so that no arrival goes without."""
         path = self._root / "logs" / name

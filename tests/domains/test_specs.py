@@ -209,7 +209,7 @@ def test_a_definition_by_somebody_else_is_refused_with_the_owner_and_how_to_prop
     error = team.refusal("define_spec", agent=bob, name="orders-api", content="Mine.")
     assert error.message == "orders-api (1.0.0, web) belongs to ann, and bob may not define a version of it."
     assert error.fix == (
-        "Propose your change to ann, for example with send_message(to_instance='ann', ...), "
+        "Propose your change: the same call with as_proposal=True, "
         "or ask for it to be handed over with transfer_spec."
     )
     assert "belongs to ann" in team.refusal("define_spec", agent=bob, name="orders-api", content="Orders are numbered.").message

@@ -30,8 +30,8 @@ def notify(
     """
     named = [to] if isinstance(to, str) else list(dict.fromkeys(to))
     told = [each for each in named if each != desk.agent and (each == EVERYBODY or not name_problem(each))]
-    if not told or name_problem(desk.agent):
-        return
+    if not told or name_problem(desk.agent) or desk.proposes:
+        return  # what is only proposed is news to its reviewers alone
     where, about = project or desk.project, " ".join(_CONTROL.sub(" ", subject).split())[:SUBJECT_MAX]
     said = _CONTROL.sub(" ", text)[: BODY_MAX_BYTES // 4]
     made = [composed(desk, where, each, about, said if said.strip() else about, priority, category) for each in told]

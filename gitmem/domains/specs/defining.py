@@ -35,7 +35,7 @@ class NotOwner(Refused):
     """The spec belongs to somebody else."""
 
     def __init__(self, record: Versioned, agent: str, what: str, *, is_admin: bool = False) -> None:
-        propose = f"Propose your change to {record.owner}, for example with send_message(to_instance='{record.owner}', ...)"
+        propose = "Propose your change: the same call with as_proposal=True"
         take_over = f"You are an admin: transfer_spec(name='{record.known_as}', to='{agent}') makes it yours."
         super().__init__(
             f"{record.known_as} ({record.release}, {record.project}) belongs to {record.owner}, and {agent} may not {what}.",
@@ -136,7 +136,7 @@ def _check_turn(desk: Desk, current: Versioned | None, blank: Versioned, if_vers
         if if_version:
             raise Conflict(f"There is no spec {blank.known_as} here yet.", fix="Leave if_version out to define it.")
         return
-    if current.owner and current.owner != desk.agent:
+    if current.owner and current.owner != desk.agent and not desk.proposes:
         is_admin = may_act_for_others(desk, current.scope)
         raise NotOwner(current, desk.agent, "define a version of it", is_admin=is_admin)
     _check_version(current, if_version)
