@@ -26,6 +26,8 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "doctor": ("gitmem.facade.cli_commands:doctor", "Check the memory's health and say what helps."),
     "reindex": ("gitmem.facade.cli_commands:reindex", "Build the search index anew."),
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
+    "backup": ("gitmem.facade.cli_backup:backup", "Write the whole memory into one file."),
+    "restore": ("gitmem.facade.cli_backup:restore", "Bring a memory back from backups."),
 }
 
 

@@ -1,0 +1,64 @@
+"""The commands that keep a memory safe: backup, restore, verify."""
+
+from pathlib import Path
+
+import click
+
+from gitmem.facade.cli import SPECIAL
+from gitmem.facade.cli_commands import SHORT_ID, _common, _given, _progress
+from gitmem.facade.given import Given, logged_to_file
+from gitmem.facade.terminal import put, put_json, say
+
+
+@_common
+@click.command(help=f"{SPECIAL['backup'][1]} It is checked before it gets its name.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--since", default="", help="Only what came after this: an earlier backup's file, a commit, a date, an age.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@_given
+def backup(given: Given, file: Path, *, since: str, force: bool) -> None:
+    """Write all refs of the memory into one file."""
+    from gitmem.answers import plain
+    from gitmem.domains.backup import back_up
+
+    with given.memory() as memory, _progress("backing up") as progress:
+        done = back_up(memory, file, progress, since=since, replace=force)
+    if given.json:
+        put_json(plain(done))
+        return
+    put(done.path)
+    say(f"{done.refs} refs, {done.objects:,} objects, {_size(done.size_bytes)}; main is at {_commit(done.commit)}")
+    if done.since:
+        say("it builds upon an earlier backup and cannot be restored without it")
+
+
+def _commit(oid: str) -> str:
+    return oid[:SHORT_ID] or "no commit yet"
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1024:,.0f} KiB" if size_bytes < 10 * 1024**2 else f"{size_bytes / 1024**2:,.0f} MiB"
+
+
+@_common
+@click.command(help=f"{SPECIAL['restore'][1]} FILEs are a whole backup and those that build upon it, the oldest first.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--as-it-is", is_flag=True, help="Restore it even if git or the gate finds fault with what it holds.")
+@_given
+def restore(given: Given, files: tuple[Path, ...], folder: Path, *, as_it_is: bool) -> None:
+    """Bring a memory back from backups."""
+    from gitmem.answers import plain
+    from gitmem.domains import restoring
+    from gitmem.names import age_in_words
+
+    with logged_to_file(), _progress("restoring") as progress:
+        done = restoring.restore(files, folder, progress, as_it_is=as_it_is)
+    if given.json:
+        put_json(plain(done))
+        return
+    put(done.path)
+    age = f", as it was {age_in_words(done.written)} ago" if done.written else ""
+    say(f"{done.refs} refs, {done.files:,} files; main is at {_commit(done.commit)}{age}")
+    for problem in done.problems:
+        say(f"warning: {problem}")
