@@ -28,6 +28,7 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
     "backup": ("gitmem.facade.cli_backup:backup", "Write the whole memory into one file."),
     "restore": ("gitmem.facade.cli_backup:restore", "Bring a memory back from backups."),
+    "verify": ("gitmem.facade.cli_backup:verify", "Check all history for who wrote what, and whether they might."),
 }
 
 

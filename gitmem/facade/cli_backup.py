@@ -1,13 +1,17 @@
 """The commands that keep a memory safe: backup, restore, verify."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gitmem.facade.cli import SPECIAL
+from gitmem.facade.cli import DONE, REFUSED, SPECIAL
 from gitmem.facade.cli_commands import SHORT_ID, _common, _given, _progress
 from gitmem.facade.given import Given, logged_to_file
 from gitmem.facade.terminal import put, put_json, say
+
+if TYPE_CHECKING:
+    from gitmem.domains.verifying import Verified
 
 
 @_common
@@ -62,3 +66,38 @@ def restore(given: Given, files: tuple[Path, ...], folder: Path, *, as_it_is: bo
     say(f"{done.refs} refs, {done.files:,} files; main is at {_commit(done.commit)}{age}")
     for problem in done.problems:
         say(f"warning: {problem}")
+
+
+@_common
+@click.command(help=f"{SPECIAL['verify'][1]} The exit code is 1 if something is wrong.")
+@click.option("--since", default="", help="Only what came after this: a commit, a date, or an age such as 7d.")
+@click.option("--afresh", is_flag=True, help="Look also at what an earlier run found in order.")
+@_given
+def verify(given: Given, *, since: str, afresh: bool) -> int:
+    """Check authorship and ownership in all history."""
+    from gitmem.answers import plain
+    from gitmem.domains import verifying
+
+    with given.memory() as memory, _progress("verifying") as progress:
+        found = verifying.verify(memory, progress, since=since, afresh=afresh)
+    if given.json:
+        put_json(plain(found))
+    else:
+        for each in (*found.faults, *found.notes):
+            put(f"{'problem' if each in found.faults else 'note'}: {each}")
+        say(_summary(found))
+    return REFUSED if found.faults else DONE
+
+
+def _summary(found: "Verified") -> str:
+    known = f", {found.known:,} more were in order before" if found.known else ""
+    signed = f", {found.signed:,} of them signed" if found.signed else ""
+    looked = f"{found.checked:,} commits were looked at{signed}{known}"
+    if not found.faults:
+        return f"{looked}: all in order"
+    commits = len({fault.commit for fault in found.faults})
+    return (
+        f"{looked}: {len(found.faults):,} problems in {commits:,} commits\n"
+        "These would not be let in today. Either they came in past the gate, or the rules were others when they were made;\n"
+        "'gitmem revert --commit ID' undoes one in a new commit."
+    )
