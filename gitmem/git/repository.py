@@ -144,15 +144,20 @@ def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     program = shutil.which("git")
     if program is None:
         raise GitmemError("There is no git program on PATH.", fix="Install git 2.31 or newer.")
-    # A hook's GIT_DIR or quarantine must not leak into commands about another repository.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {
-        "LC_ALL": "C",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_NO_REPLACE_OBJECTS": "1",  # refs/replace, which anyone may push, must not change what history tells
-    }
     done = subprocess.run(
-        [program, "-C", str(folder), *arguments], input=stdin, capture_output=True, text=True, env=environment, errors="replace"
+        [program, "-C", str(folder), *arguments], input=stdin, capture_output=True, text=True, errors="replace",
+        env=git_environment(),
     )
     if done.returncode:
         raise GitFailed(arguments, done.stderr)
     return done.stdout
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for a git command that answers to nobody but its own repository."""
+    # A hook's GIT_DIR or quarantine must not leak into commands about another repository.
+    return {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {
+        "LC_ALL": "C",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",  # refs/replace, which anyone may push, must not change what history tells
+    }

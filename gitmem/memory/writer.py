@@ -235,9 +235,13 @@ class _Chain:
         self.head, self._tree = made.oid, tree
 
     def _changed(self, pending: PendingCommit) -> list[str]:
-        read = [path for path, seen in pending.reads.items() if self._objects.entry(self._tree, path) != seen]
+        read = [path for path, seen in pending.reads.items() if self._entry(path) != seen]
         listed = [path for path, seen in pending.listings.items() if names_at(self._objects, self._tree, path) != seen]
         return read + listed
+
+    def _entry(self, path: str) -> Entry | None:
+        # the tree of an emptied ref is written with the batch, so it may not be there yet
+        return self._objects.entry(self._tree, path) if self._tree != NO_TREE else None
 
 
 def graft(objects: Objects, tree_oid: str, edits: Mapping[str, NewObject | None]) -> tuple[str, list[NewObject]]:

@@ -109,6 +109,22 @@ def test_writes_of_many_threads_all_land_once_each_a_commit_of_its_own(memory: M
     assert "error" not in git(memory.path, "fsck", "--strict")
 
 
+def test_what_empties_a_place_may_be_followed_by_others_in_the_same_flush(memory: Memory):
+    last = put(memory, learning())
+    changes = [memory.transaction(memory.view(), ANN, "edit") for _ in range(3)]
+    changes[0].delete(last.path)
+    added = [each.put(learning()) for each in changes[1:]]
+    threads = [threading.Thread(target=each.land) for each in changes]
+    with memory.writer.alone():
+        for place, thread in enumerate(threads, 1):
+            thread.start()
+            while len(memory.writer._queue) <= place:  # until it waits as well, behind who is alone
+                pass
+    for thread in threads:
+        thread.join()
+    assert {each.id for each in memory.view().records(Knowledge)} == {each.id for each in added}
+
+
 def test_a_place_beside_main_has_its_own_history(memory: Memory):
     from gitmem.domains.sessions import LiveSession
 
