@@ -25,6 +25,7 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "log": ("gitmem.facade.cli_commands:log", "List the commits of the memory or of one record."),
     "doctor": ("gitmem.facade.cli_commands:doctor", "Check the memory's health and say what helps."),
     "reindex": ("gitmem.facade.cli_commands:reindex", "Build the search index anew."),
+    "ssh-serve": ("gitmem.facade.cli_ssh:ssh_serve", "Let an ssh key fetch and push as somebody; for authorized_keys."),
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
 }
 
