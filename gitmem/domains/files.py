@@ -8,6 +8,8 @@ import gitmem.domains.context
 import gitmem.domains.guidelines
 import gitmem.domains.knowledge.record
 import gitmem.domains.memories.record
+import gitmem.domains.ownership.deciding
+import gitmem.domains.ownership.signers
 import gitmem.domains.projects
 import gitmem.domains.sessions
 import gitmem.domains.specs.rules

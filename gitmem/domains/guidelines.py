@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from gitmem.desk import Desk
-from gitmem.domains.projects import admins_of
+from gitmem.domains.ownership.deciding import Deciding
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.view import View
@@ -38,14 +38,15 @@ class Guideline(Record):
 
 @rule
 def admins_set_guidelines(change: Change) -> Iterator[Problem]:
-    """What everybody is told to follow is set by admins alone."""
-    if change.caller.proof == "push" or change.proposed or change.before.place.family != "main":
-        return  # it is not known yet who pushes
+    """What everybody is told to follow is let in by admins, or by those who own it by OWNERS.yaml."""
+    if not change.asks_who:
+        return
+    deciding = Deciding(change)
     for path in change.edits:
         if (found := kind_of(Guideline).match(path)) is None:
             continue
-        admins = admins_of(change.before, found["scope"])
-        if change.caller.name not in admins:
+        admins = deciding.admins(found["scope"])
+        if not deciding.is_one_of([*admins, *deciding.listed(path)]):
             who = ", ".join(admins[:5]) or "nobody yet"
             what = f"is a guideline; {change.caller.name} may not change it, only an admin may: {who}"
             yield Problem(path, "", what, needs_review=True)
@@ -92,7 +93,7 @@ def guidelines(
     priority: int | None = None,
     if_version: str = "",
 ) -> Guidelines:
-    """Look at the rules that all agents follow, set or delete one; others than admins propose it. Every session starts with them.
+    """Look at the rules that all agents follow, which every session starts with. Admins set and delete them; others propose.
 
     Args:
         action: list, get, set or delete.
