@@ -11,6 +11,8 @@ from gitmem.records.kind import Record, kind_of
 from gitmem.records.shape import Json, shape_of
 from gitmem.verbs import Answer, Verb
 
+NOT_YET = "Proposed, and not in the memory yet."
+
 _PLAIN = frozenset({str, int, float, bool, type(None)})  # what most values are, told without a closer look
 
 
@@ -19,6 +21,8 @@ def structured(answer: Answer) -> dict[str, Json]:
     value = plain(answer.value)
     if answer.commit and "commit" not in value:
         value["commit"] = answer.commit
+    if answer.proposal:
+        value |= {"proposal": answer.proposal, "note": f"{NOT_YET} {answer.note}".rstrip()}
     return typing.cast(dict[str, Json], value)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from gitmem.errors import BadArgument, GitmemError, NotFound, closest
+from gitmem.errors import BadArgument, GitmemError, NotFound, Refused, closest
 from gitmem.memory.caller import Caller
 from gitmem.memory.find import find_path
 from gitmem.memory.hubs import deciding_hub
@@ -24,6 +24,7 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from gitmem.index.search import Index
     from gitmem.memory.agreement import Agreement
+    from gitmem.memory.draft import Draft
     from gitmem.memory.memory import Memory
     from gitmem.memory.transaction import Transaction
 
@@ -42,6 +43,14 @@ class UnknownProject(NotFound):
 
 class Conflict(GitmemError):
     """A write lost the race again and again, or was made from a version that is no longer current."""
+
+
+class NotProposable(Refused):
+    """A call that is not, or not only, about files of main."""
+
+    def __init__(self, verb: str, *, at_once: bool) -> None:
+        what = "what it does takes effect at once" if at_once else "it changes nothing that could wait for a review"
+        super().__init__(f"{verb} cannot be proposed: {what}. Nothing was written.", fix="Call it without as_proposal.")
 
 
 class Desk:
@@ -63,11 +72,17 @@ class Desk:
         self.attempt = 0  # how many races this call has lost
         self._agreed: Agreement | None = None
         self._asked: set[Place] = set()
+        self.draft: Draft | None = None  # where what the call writes to main goes, if it is to be proposed
 
     @property
     def agent(self) -> str:
         """The caller's name."""
         return self.caller.name
+
+    @property
+    def proposes(self) -> bool:
+        """Whether the call only proposes: what it may say is checked, but not who may say it."""
+        return self.draft is not None
 
     @property
     def project(self) -> str:
@@ -80,6 +95,11 @@ class Desk:
         if self.view().entry(f"projects/{self._project}/project.yaml") is None:
             raise UnknownProject(self._project, self.projects())
         return self._project
+
+    @property
+    def asked_project(self) -> str:
+        """The same, or "" if none was named or it does not exist."""
+        return self._project if self._project and self.view().peek(f"projects/{self._project}/project.yaml") else ""
 
     @property
     def scope(self) -> str:
@@ -98,7 +118,8 @@ class Desk:
     def view(self, place: Place = MAIN_PLACE) -> View:
         """The snapshot of a place that this attempt works on."""
         if place not in self._views:
-            self._views[place] = self.memory.view(place)
+            drafted = self.draft.tip if self.draft and place == MAIN_PLACE else None
+            self._views[place] = self.memory.view(place, commit=drafted)
         return self._views[place]
 
     def aside(self, place: Place) -> View:
@@ -117,13 +138,17 @@ class Desk:
         """Edits that land as one commit, authored by the caller, when the `with` block ends.
 
         `agreed`: at the hub first, if the memory has one that decides; `local_only` says why that could not be.
-
-        `body` is the caller's own text for the commit's message. Raises BadArgument if a message cannot hold it.
+        `body` is the caller's own text for the commit's message. Raises BadArgument if a message cannot hold it,
+        NotProposable.
         """
+        if self.draft is not None and place != MAIN_PLACE:
+            raise NotProposable(self._verb, at_once=True)
         if what := plain_text(body) or at_most(BODY_MAX)(body):
             raise BadArgument(f"The reason {what}.", fix="Say it shorter and in plain text; long text belongs into a record.")
-        made = self.memory.transaction(self.view(place), self.caller, subject, verb=self._verb, body=body)
-        if agreed and (agreement := self._agreement()):
+        made = self.memory.transaction(
+            self.view(place), self.caller, subject, verb=self._verb, body=body, draft=self.draft
+        )
+        if agreed and self.draft is None and (agreement := self._agreement()):
             made.writer = agreement
         return DeskTransaction(self, made)
 
@@ -146,6 +171,12 @@ class Desk:
 
             self._agreed = Agreement(self.memory, hub)
         return self._agreed
+
+    def working_with(self, verb: str, project: str = "") -> "Desk":
+        """A desk of the same caller, for another verb that is a part of this call."""
+        desk = Desk(self.memory, self.index, self.caller, project=project or self._project, verb=verb)
+        desk.draft = self.draft
+        return desk
 
     def find(self, record_id: str, view: View | None = None, *, kind: Kind | None = None) -> str:
         """The path of the record (of a kind, or of any) that an id or the start of its digits means, the desk's project first."""

@@ -12,7 +12,7 @@ from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale
 
 FOUNDER = Caller("gitmem", "none")
-HOOKS = ("pre-receive",)
+HOOKS = ("pre-receive", "post-receive")
 _MARK = "# gitmem:"
 # A leading dot would hide the file among the templates.
 _FILE_NAMES = {"gitattributes": ".gitattributes"}

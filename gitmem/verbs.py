@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from gitmem.desk import Conflict, Desk
+from gitmem.desk import Conflict, Desk, NotProposable
 from gitmem.errors import BadArgument, closest
+from gitmem.memory.gate import NeedsReview
 from gitmem.names import shown
 from gitmem.records.kind import Record
 from gitmem.records.shape import Json, Mismatch, Shape, shape_of
@@ -22,6 +23,7 @@ from gitmem.records.shape import Json, Mismatch, Shape, shape_of
 DESK_ARGUMENTS = {
     "project": "the project; left out: yours",
     "session_id": "your session, if the server does not know you in another way",
+    "as_proposal": "for what writes: true, or why, to propose it for review instead of writing it at once",
 }
 # Spellings that other memory servers' clients use, accepted everywhere.
 ALIASES = {"claude_instance": "agent", "doc_id": "id", "item_id": "id", "message_id": "id", "func_id": "id"}
@@ -71,6 +73,7 @@ class Verb:
     aliases: Mapping[str, str] = field(default_factory=dict)
     marks: bool = False
     waits: bool = False
+    at_once: bool = False
 
     @property
     def group(self) -> str:
@@ -174,6 +177,7 @@ def verb(
     aliases: Mapping[str, str] | None = None,
     marks: bool = False,
     waits: bool = False,
+    at_once: bool = False,
 ) -> Callable[[F], F]:
     """Decorator: declare a verb.
 
@@ -186,6 +190,7 @@ def verb(
         aliases: other spellings of its arguments.
         marks: it leaves a mark of the caller's (a heartbeat, a read counter), which is no commit.
         waits: it may wait for others, so it must not take a thread from those that do not.
+        at_once: it does more than to write main, so it cannot wait for a review.
     """
 
     def declare(function: F) -> F:
@@ -193,7 +198,7 @@ def verb(
         if name in VERBS:
             raise TypeError(f"two verbs are called {name}")
         settled = not writes if idempotent is None else idempotent
-        VERBS[name] = Verb(name, function, writes, destructive, settled, core, in_project, aliases or {}, marks, waits)
+        VERBS[name] = Verb(name, function, writes, destructive, settled, core, in_project, aliases or {}, marks, waits, at_once)
         return function
 
     return declare
@@ -209,17 +214,68 @@ def find(name: str) -> Verb:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a verb answered, and the commit that it made ("" if it made none)."""
+    """What a verb answered, and the commit that it made ("" if it made none).
+
+    `proposal`: the id of the proposal that it became instead of being written to main; `note` tells who reviews it.
+    """
 
     verb: Verb
     value: Any
     commit: str
+    proposal: str = ""
+    note: str = ""
 
 
 def call(desk: Desk, called: Verb, arguments: Mapping[str, Json]) -> Answer:
-    """Run a verb, again on the present if it lost a race. Raises GitmemError."""
-    bound = called.bind(arguments)
-    return Answer(called, desk.until_landed(lambda: called.function(desk, **bound), called.name), desk.commit)
+    """Run a verb, again on the present if it lost a race; as a proposal if that was asked or is needed. Raises GitmemError."""
+    own, asked = _as_proposal(called, arguments)
+    bound = called.bind(own)
+
+    def run() -> Any:
+        return called.function(desk, **bound)
+
+    reason = bound.get("reason")
+    if asked is not None:
+        return _PROPOSER[0](desk, called, run, asked or (reason if isinstance(reason, str) else ""))
+    try:
+        return Answer(called, desk.until_landed(run, called.name), desk.commit)
+    except NeedsReview:
+        if desk.commit or not proposable(called):
+            raise
+        return _PROPOSER[0](desk, called, run, reason if isinstance(reason, str) else "")
+
+
+# Runs a part of a verb so that all that it writes to main becomes a proposal with a reason.
+Proposer = Callable[[Desk, Verb, Callable[[], Any], str], Answer]
+_PROPOSER: list[Proposer] = []
+
+
+def proposer(function: Proposer) -> Proposer:
+    """Decorator: this is how a call becomes a proposal."""
+    _PROPOSER[:] = [function]
+    return function
+
+
+def proposable(called: Verb) -> bool:
+    """Whether a verb may write something to main that can wait for a review."""
+    return called.writes and not called.marks and not called.at_once
+
+
+def _as_proposal(called: Verb, arguments: Mapping[str, Json]) -> tuple[Mapping[str, Json], str | None]:
+    """The verb's arguments, and the reason with which it is to be proposed; None if it is not."""
+    own = {name: value for name, value in arguments.items() if name != "as_proposal"}
+    match arguments.get("as_proposal"):
+        case None | False | "" | "false":
+            return own, None
+        case True | "true":
+            reason = ""
+        case str() as reason:
+            pass
+        case other:
+            raise BadArgument(f"as_proposal is {shown(str(other))}.", fix="Send true, or the reason as text.")
+    if not proposable(called):
+        raise NotProposable(called.name, at_once=called.writes)
+    return own, reason
 
 
 def check_version(current: Record | None, if_version: str) -> None:

@@ -89,13 +89,24 @@ CALLS: dict[str, dict[str, Any]] = {
     "ready_backlog": {},
     "set_plan": {"id": "ITEM", "plan": "First look."},
     "set_result": {"id": "ITEM", "result": "It works."},
+    "propose": {"title": "A new readme", "reason": "It is old.", "changes": [{"path": "README.md", "content": "# Ours\n"}]},
+    "list_proposals": {},
+    "get_proposal": {"id": "PROPOSAL"},
+    "comment_proposal": {"id": "PROPOSAL", "comment": "Why?"},
+    "approve_proposal": {"id": "PROPOSAL"},
+    "reject_proposal": {"id": "PROPOSAL", "reason": "It was fine."},
+    "withdraw_proposal": {"id": "PROPOSAL"},
     "checklist": {"action": "check", "name": "launch", "item_index": 0, "notes": "all green"},
 }
 # Where marks are: overwritten blobs, never commits.
 MARKS = ("refs/gitmem/presence/", "refs/gitmem/inbox/", "refs/gitmem/usage/")
 # end_session lands one commit on main, one that lets go of locks, and one that takes the live session off its own ref.
 # What is done to others, or what they wait for, is followed by a message to them; a version of a spec gets a tag.
-REFS_MOVED = {"end_session": 3, "break_lock": 2, "update_work": 2, "define_spec": 2}
+# A proposal is its record and its branch; one that is turned down keeps a tag, and its author gets a message.
+REFS_MOVED = {
+    "end_session": 3, "break_lock": 2, "update_work": 2, "define_spec": 2,
+    "propose": 2, "comment_proposal": 2, "approve_proposal": 3, "reject_proposal": 3, "withdraw_proposal": 3,
+}
 
 
 @pytest.fixture
@@ -114,9 +125,11 @@ def prepared(team: Team) -> dict[str, str]:
     team.call("update_work", title="Wait", files_touched=["docs/"], waiting_for_signal="schema-ready", agent="bob")
     team.call("remember", key="psr", value="Pipeline status report", category="term")
     item = team.call("add_backlog_item", title="Fix the login", description="It fails.")
+    proposal = team.call("record_learning", agent="bob", as_proposal=True, topic="Queues", content="They fill up.")["proposal"]
     team.call("checklist", action="create", arguments={"name": "launch", "items": ["Tests pass"]})
     return {
         "ID": record["id"], "COMMIT": record["commit"], "SESSION": session["session_id"], "MESSAGE": message["id"], "ITEM": item["id"],
+        "PROPOSAL": proposal,
     }  # fmt: skip
 
 
@@ -185,13 +198,31 @@ def test_a_read_moves_no_ref_and_a_write_makes_one_commit_with_its_name(verb: Ve
     assert len(moved) == REFS_MOVED.get(verb.name, 1)
     for name in moved:
         if name.startswith("refs/tags/"):
-            assert after[name] == after["refs/heads/main"]
+            assert after[name] in (after["refs/heads/main"], before.get(f"refs/heads/proposals/{prepared['PROPOSAL']}"))
             continue
-        span = f"{before[name]}..{after[name]}" if name in before else after[name]
-        said = git(team.memory.path, "log", "--format=%an|%(trailers:key=Gitmem-Verb,valueonly)", span).split()
+        since = before["refs/heads/main"] if name.startswith("refs/heads/") else before.get(name)
+        span = [after[name], "--first-parent", *([f"^{since}"] if since else [])]
+        said = git(team.memory.path, "log", "--format=%an|%(trailers:key=Gitmem-Verb,valueonly)", *span).split()
         assert said == [f"ann|{verb.name}"]
     if verb.name != "start_session":  # its `commit` is the state of main that the briefing reflects
         assert answer["commit"] in after.values()
+
+
+@pytest.mark.parametrize("verb", [pytest.param(verb, id=name) for name, verb in VERBS.items() if verb.writes])
+def test_a_write_as_a_proposal_writes_nothing_else(verb: Verb, team: Team, prepared: dict[str, str]):
+    given = arguments_of(verb, prepared) | {"as_proposal": "For a reason."}
+    before = team.memory.repository.refs.list("refs/")
+    try:
+        answer = team.call(verb.name, project=given.pop("project", "web"), arguments=given)
+    except GitmemError as refused:
+        assert "cannot be proposed" in refused.message
+        assert team.memory.repository.refs.list("refs/") == before
+        return
+    after = team.memory.repository.refs.list("refs/")
+    moved = {name for name in after if after[name] != before.get(name)}
+    branch = f"refs/heads/proposals/{answer['proposal']}"
+    assert moved == {branch, next(name for name in moved if name.startswith("refs/gitmem/reviews/"))}
+    assert answer["commit"] == after[branch]
 
 
 @pytest.mark.parametrize("verb", ALL_VERBS)

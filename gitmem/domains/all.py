@@ -27,6 +27,9 @@ import gitmem.domains.messages.sending
 import gitmem.domains.messages.waiting
 import gitmem.domains.projects
 import gitmem.domains.resuming
+import gitmem.domains.reviews.deciding
+import gitmem.domains.reviews.proposing
+import gitmem.domains.reviews.reading
 import gitmem.domains.sessions
 import gitmem.domains.specs.defining
 import gitmem.domains.specs.reading

@@ -154,7 +154,8 @@ def _set(desk: Desk, name: str, scope: str, rule: str, priority: int | None, if_
     if asked == before:
         return _answer("it is so already; nothing was written", asked)
     with desk.transaction(f"guideline: set {name}") as change:
-        return _answer("set; every agent gets it at the next start of a session", change.put(replace(asked, author=desk.agent)))
+        done = "proposed" if desk.proposes else "set; every agent gets it at the next start of a session"
+        return _answer(done, change.put(replace(asked, author=desk.agent)))
 
 
 def _delete(desk: Desk, name: str, scope: str, if_version: str) -> Guidelines:
@@ -162,7 +163,8 @@ def _delete(desk: Desk, name: str, scope: str, if_version: str) -> Guidelines:
     check_version(found, if_version)
     with desk.transaction(f"guideline: delete {name}") as change:
         change.delete(found.path)
-    return _answer(f"deleted {name} from {found.project}; reverting the commit brings it back")
+    what = f"{name} from {found.project}"
+    return _answer(f"proposed to delete {what}" if desk.proposes else f"deleted {what}; reverting the commit brings it back")
 
 
 def _answer(done: str, *found: Guideline) -> Guidelines:

@@ -5,4 +5,5 @@ import gitmem.domains.locks.record
 import gitmem.domains.messages.record
 import gitmem.domains.messages.shown
 import gitmem.domains.presence
+import gitmem.domains.reviews.record
 import gitmem.domains.work.record

@@ -245,7 +245,7 @@ def _is_admin(desk: Desk, current: Project) -> bool:
 
 
 def _check_rights(desk: Desk, current: Project, action: str, member: str, tier: str | None) -> None:
-    if _is_admin(desk, current) or (member == desk.agent and tier in (None, "pending")):
+    if desk.proposes or _is_admin(desk, current) or (member == desk.agent and tier in (None, "pending")):
         return
     admins = ", ".join(each.name for each in current.members if each.tier == "admin")
     raise Refused(
@@ -304,8 +304,8 @@ def _no_member(current: Project, member: str) -> NotFound:
 
 
 def may_act_for_others(desk: Desk, scope: str) -> bool:
-    """Whether the caller is an admin of the scope's project, so that others' records are theirs to undo."""
-    return desk.agent in admins_of(desk.view(), scope)
+    """Whether the caller is an admin of the scope's project, so that others' records are theirs to undo, or only proposes."""
+    return desk.proposes or desk.agent in admins_of(desk.view(), scope)
 
 
 def admins_of(view: View, scope: str) -> list[str]:

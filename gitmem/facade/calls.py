@@ -226,7 +226,7 @@ class Office:
 
 
 def _without_desk_arguments(called: Verb, arguments: Mapping[str, Json]) -> dict[str, Json]:
-    own = {*called.parameters, *called.aliases}
+    own = {*called.parameters, *called.aliases, "as_proposal"}  # which is settled where the verb runs
     return {name: value for name, value in arguments.items() if name not in verbs.DESK_ARGUMENTS or name in own}
 
 

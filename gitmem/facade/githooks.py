@@ -15,6 +15,10 @@ from gitmem.names import shown
 def main(arguments: list[str] | None = None) -> int:
     """Run one hook: 0 lets the push in, 1 refuses it with the reasons on stderr."""
     name = (sys.argv[1:] if arguments is None else arguments)[0]
+    if name == "post-receive":
+        from gitmem.facade.received import received  # imported late: it comes after the push is in
+
+        return received(line.split() for line in sys.stdin)
     if name != "pre-receive":
         sys.stderr.write(f"gitmem: there is no hook {shown(name)}\n")
         return 1

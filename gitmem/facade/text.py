@@ -37,7 +37,8 @@ def render(answer: Mapping[str, Json], verb: Verb, arguments: Mapping[str, Json]
     if not verb.writes or (answer and "commit" not in answer):  # an action of a writing verb may just read
         return "\n".join(_fields(answer)) or "Nothing."
     told = _without(answer, list((arguments or {}).values()))
-    return "\n".join(_written(told)) or "Done."
+    first = [str(told.pop("note"))] if answer.get("proposal") and "note" in told else []
+    return "\n".join([*first, *_written(told)]) or "Done."
 
 
 def refusal(error: GitmemError) -> str:

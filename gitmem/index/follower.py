@@ -140,7 +140,7 @@ class Follower:
             return None
         if snapshot := self._known(view):
             return snapshot
-        line = self._line(epoch.overlay, view.commit)
+        line = self._line(epoch.overlay, view)
         differing = self._differing(line[0] if line else epoch.base.commit, view.commit, at_most=_BULK + 1)
         if len(differing) > _BULK and view.commit == self._memory.head(view.place):
             return None  # so much belongs into the index at once, not into an overlay
@@ -166,8 +166,16 @@ class Follower:
             return None
         return self._adopt(base) if base.complete else None
 
-    def _line(self, overlay: Overlay, commit: str) -> list[str] | None:
-        """The commits from the overlay's line to `commit`, by first parents; None if it is not ahead of it."""
+    def _line(self, overlay: Overlay, view: View) -> list[str] | None:
+        """The commits from the overlay's line to the view's; None if that is not ahead of it, or not on the way to main's.
+
+        What is only proposed is ahead of it, too, and must not get into the line.
+        """
+        line = self._way(overlay, self._memory.head(view.place)) or []
+        return line[: line.index(view.commit) + 1] if view.commit in line else None
+
+    def _way(self, overlay: Overlay, commit: str) -> list[str] | None:
+        """The commits from the overlay's line to `commit`, by first parents."""
         line = [commit]
         while overlay.step_of(commit) is None:
             if not commit or len(line) > _STEPS_MAX:
@@ -214,7 +222,7 @@ class Follower:
         """Write the index that is damaged, missing or far behind; or answer from what there is of it so far."""
         if self._take(_PATIENCE_SECONDS):
             try:
-                self._bring_up(view.commit)
+                self._bring_up(self._memory.head(view.place))  # not to what is only proposed
             finally:
                 self._give_back()
             with self._growing:

@@ -97,6 +97,14 @@ class GateRefused(Refused):
         super().__init__(f"Nothing was written: {count}.\n{listing}", fix="Mend what is listed and try again.")
 
 
+class NeedsReview(GateRefused):
+    """A change with nothing wrong in it, but somebody else has to let it in."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems)
+        self.fix = "Propose it: the same call with as_proposal=True, or a branch proposals/NAME in git."
+
+
 def check(change: Change) -> list[Problem]:
     """All problems of a change; none means it may land."""
     return [problem for each in RULES for problem in each(change)]

@@ -8,6 +8,7 @@ from gitmem.errors import BadArgument, NotFound
 from gitmem.git.maintenance import Upkeep
 from gitmem.git.repository import Repository
 from gitmem.memory.caller import Caller
+from gitmem.memory.draft import PROPOSAL_TRAILER, Draft
 from gitmem.memory.marks import MarkBook
 from gitmem.memory.settings import settings_of
 from gitmem.memory.transaction import Transaction
@@ -83,9 +84,18 @@ class Memory:
             fix="Give a commit id such as '3fa2b81', a date such as '2026-01-31', or an age such as '7d'.",
         )
 
-    def transaction(self, view: View, caller: Caller, subject: str, *, verb: str = "", body: str = "") -> Transaction:
-        """Edits over a view that land as one commit."""
-        return Transaction(view, self.writer, caller, subject, verb=verb, body=body)
+    def transaction(
+        self, view: View, caller: Caller, subject: str, *, verb: str = "", body: str = "", draft: Draft | None = None
+    ) -> Transaction:
+        """Edits over a view that land as one commit: on the view's ref, or as the next one of a draft."""
+        made = Transaction(view, draft or self.writer, caller, subject, verb=verb, body=body)
+        if draft is not None:
+            made.proposed, made.trailers = True, ((PROPOSAL_TRAILER, draft.named(subject)),)
+        return made
+
+    def draft(self) -> Draft:
+        """Commits on top of main that are to become a branch of their own."""
+        return Draft(self.repository, self.head())
 
     def close(self) -> None:
         """Let background upkeep finish, and the open packs go."""

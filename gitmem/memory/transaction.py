@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Lander(Protocol):
-    """What commits land with: the writer of a memory, or an agreement with its hub."""
+    """What commits land with: the writer of a memory, an agreement with its hub, or a draft."""
 
     def land(self, pending: PendingCommit) -> str:
         """Commit what is pending; the id of its commit, "" if it changes nothing."""
@@ -46,6 +46,7 @@ class Transaction:
         self.merges: tuple[str, ...] = ()  # commits that the change takes in
         self.proposed = False
         self.reviewed: frozenset[str] = frozenset()
+        self.trailers: tuple[tuple[str, str], ...] = ()  # beside those that every commit has
         self.commit = ""
 
     def put(self, record: R) -> R:
@@ -94,7 +95,7 @@ class Transaction:
             self.land()
 
     def land(self) -> None:
-        """Pass the gate and commit. Raises GateRefused, Stale, StorageFailed."""
+        """Pass the gate and commit. Raises GateRefused (NeedsReview if a review is all that it lacks), Stale, StorageFailed."""
         edits = dict(self._edits())
         if not edits and not self.merges:
             return
@@ -102,7 +103,8 @@ class Transaction:
             self.view, edits, self._caller, self._read, self.forced, proposed=self.proposed, reviewed=self.reviewed
         )
         if problems := gate.check(change):
-            raise gate.GateRefused(problems)
+            refusal = gate.NeedsReview if all(each.needs_review for each in problems) else gate.GateRefused
+            raise refusal(problems)
         self.commit = self.writer.land(
             PendingCommit(
                 ref=self.view.place.ref,
@@ -127,6 +129,7 @@ class Transaction:
 
     def _message(self) -> str:
         trailers = [("Gitmem-Verb", self._verb), ("Gitmem-Session", self._caller.session), ("Gitmem-Key", self._caller.key)]
+        trailers += self.trailers
         lines = "".join(f"{name}: {value}\n" for name, value in trailers if value)
         subject = " ".join(self._subject.split())[:100] or "change"
         return "\n\n".join(part for part in (subject, self._body.strip(), lines) if part).rstrip("\n") + "\n"

@@ -148,6 +148,9 @@ def test_if_version_takes_the_version_or_the_blob_and_refuses_another(team: Team
     second = define(team, "Two.", if_version="1.0.0")
     error = team.refusal("define_spec", name="orders-api", content="Three.", if_version=first["blob"])
     assert error.message == f"orders-api is at version 1.0.1 ({second['blob'][:12]}), not '{first['blob']}'."
+    assert team.refusal("transfer_spec", name="orders-api", to="ann", if_version="1.0.0").message == (
+        f"orders-api is at version 1.0.1 ({second['blob'][:12]}), not '1.0.0'."
+    )
     assert define(team, "Three.", if_version=second["blob"][:12])["version"] == "1.0.2"
     assert team.refusal("define_spec", name="new", content="x", if_version="1.0.0").message == "There is no spec new here yet."
 
@@ -206,7 +209,7 @@ def test_a_definition_by_somebody_else_is_refused_with_the_owner_and_how_to_prop
     error = team.refusal("define_spec", agent=bob, name="orders-api", content="Mine.")
     assert error.message == "orders-api (1.0.0, web) belongs to ann, and bob may not define a version of it."
     assert error.fix == (
-        "Propose your change to ann, for example with send_message(to_instance='ann', ...), "
+        "Propose your change: the same call with as_proposal=True, "
         "or ask for it to be handed over with transfer_spec."
     )
     assert "belongs to ann" in team.refusal("define_spec", agent=bob, name="orders-api", content="Orders are numbered.").message

@@ -7,6 +7,7 @@ from itertools import groupby, islice
 
 from gitmem.desk import Desk
 from gitmem.domains.projects import may_act_for_others
+from gitmem.domains.reviews.record import SHARED, Approvers
 from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.git.log import FileVersion, diff_blobs, file_versions
 from gitmem.git.log import blame as blame_lines
@@ -31,6 +32,7 @@ class Version:
     verb: str
     session: str
     path: str
+    approver: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class BlamedLines:
     age: str
     commit: str
     text: str
+    approver: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ def history(desk: Desk, id: str, limit: int = 20) -> History:  # noqa: A002  the
     """
     found = _versions(desk, id)
     cut = found[: checked_limit(limit, 200)]
-    return History(_stem(found[0].path), tuple(_version(each) for each in cut), len(found))
+    approvers = Approvers(desk.memory, _project_of(found[0].path))
+    return History(_stem(found[0].path), tuple(_version(each, approvers) for each in cut), len(found))
 
 
 def _versions(desk: Desk, record_id: str) -> list[FileVersion]:
@@ -150,11 +154,16 @@ def _stem(path: str) -> str:
     return _file_name(path).rpartition(".")[0]
 
 
-def _version(found: FileVersion) -> Version:
+def _project_of(path: str) -> str:
+    return path.split("/")[1] if path.startswith("projects/") else SHARED
+
+
+def _version(found: FileVersion, approvers: Approvers) -> Version:
     trailers = found.commit.trailers
     return Version(
         found.blob, found.commit.oid, found.commit.author.name, found.commit.time, found.commit.subject,
         trailers.get("Gitmem-Verb", ""), trailers.get("Gitmem-Session", ""), found.path,
+        approvers.of(found.blob) if found.blob else None,
     )
 
 
@@ -168,11 +177,13 @@ def blame(desk: Desk, id: str) -> Blame:  # noqa: A002  the argument's public na
     view = desk.view()
     path = desk.find(id, view)
     lines = list(blame_lines(desk.memory.repository, view.commit, path))
-    parts = []
+    approvers, parts = Approvers(desk.memory, _project_of(path)), []
     for commit, group in groupby(lines[_body_starts(lines) :], key=lambda each: each[0]):
         text = "\n".join(line for _, line in group)
         session = commit.trailers.get("Gitmem-Session", "")
-        parts.append(BlamedLines(commit.author.name, session, age_in_words(commit.time), commit.oid, text))
+        entry = view.objects.entry(commit.tree, path)
+        approver = approvers.of(entry.oid) if entry else None
+        parts.append(BlamedLines(commit.author.name, session, age_in_words(commit.time), commit.oid, text, approver))
     return Blame(_stem(path), path, tuple(parts))
 
 

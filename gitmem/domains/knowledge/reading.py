@@ -9,6 +9,7 @@ from gitmem.desk import Desk
 from gitmem.domains.knowledge.finding import find_knowledge
 from gitmem.domains.knowledge.record import DAYS_MAX, STALE_AFTER, STATUSES, Knowledge, Link, MemoryType, Status
 from gitmem.domains.projects import Project, project_path
+from gitmem.domains.reviews.record import Approvers
 from gitmem.errors import BadArgument, NotFound
 from gitmem.memory.find import find_path
 from gitmem.memory.view import View
@@ -92,6 +93,7 @@ class Whole:
     expires: datetime | None = None
     superseded_by: str | None = None
     source: str | None = None
+    approver: str | None = None
 
 
 @dataclass(frozen=True)
@@ -312,6 +314,7 @@ def get_by_id(desk: Desk, id: str, as_of: str = "") -> Whole:  # noqa: A002  the
         backlinks=tuple(_backlinks(desk, view, record)),
         path=path,
         version=record.version,
+        approver=Approvers(desk.memory, record.project).of(record.version),
         commit=view.commit,
         expires=record.expires,
         superseded_by=record.superseded_by or None,

@@ -30,8 +30,8 @@ def notify(
     """
     named = [to] if isinstance(to, str) else list(dict.fromkeys(to))
     told = [each for each in named if each != desk.agent and (each == EVERYBODY or not name_problem(each))]
-    if not told or name_problem(desk.agent):
-        return
+    if not told or name_problem(desk.agent) or desk.proposes:
+        return  # what is only proposed is news to its reviewers alone
     where, about = project or desk.project, " ".join(_CONTROL.sub(" ", subject).split())[:SUBJECT_MAX]
     said = _CONTROL.sub(" ", text)[: BODY_MAX_BYTES // 4]
     made = [composed(desk, where, each, about, said if said.strip() else about, priority, category) for each in told]
@@ -72,7 +72,7 @@ def composed(
         # The same text has the same first digits: whoever sends it twice is seen by the names in one folder.
         id=f"{slugify(subject)}-{digest[:SAME_DIGITS]}{secrets.token_hex(3)}",
         from_agent=check_name(desk.agent, "agent"), to=to, subject=subject, message=text,
-        from_project=desk.project if desk.project != project else "",
+        from_project=desk.asked_project if desk.asked_project != project else "",
         priority=priority, category=category, flags=destructive_acts(f"{subject}\n{text}"),
         sent=moment.replace(microsecond=0), microsecond=moment.microsecond, session=desk.caller.session,
     )

@@ -35,7 +35,7 @@ class NotOwner(Refused):
     """The spec belongs to somebody else."""
 
     def __init__(self, record: Versioned, agent: str, what: str, *, is_admin: bool = False) -> None:
-        propose = f"Propose your change to {record.owner}, for example with send_message(to_instance='{record.owner}', ...)"
+        propose = "Propose your change: the same call with as_proposal=True"
         take_over = f"You are an admin: transfer_spec(name='{record.known_as}', to='{agent}') makes it yours."
         super().__init__(
             f"{record.known_as} ({record.release}, {record.project}) belongs to {record.owner}, and {agent} may not {what}.",
@@ -136,9 +136,13 @@ def _check_turn(desk: Desk, current: Versioned | None, blank: Versioned, if_vers
         if if_version:
             raise Conflict(f"There is no spec {blank.known_as} here yet.", fix="Leave if_version out to define it.")
         return
-    if current.owner and current.owner != desk.agent:
+    if current.owner and current.owner != desk.agent and not desk.proposes:
         is_admin = may_act_for_others(desk, current.scope)
         raise NotOwner(current, desk.agent, "define a version of it", is_admin=is_admin)
+    _check_version(current, if_version)
+
+
+def _check_version(current: Versioned, if_version: str) -> None:
     given = if_version.strip().lower()
     if given and given.removeprefix("v") != current.release and not current.version.startswith(given):
         raise Conflict(
@@ -208,14 +212,16 @@ def _defined(record: Versioned, note: str | None = None) -> Defined:
 
 
 @verb(writes=True, idempotent=True)
-def transfer_spec(desk: Desk, name: str, to: str) -> Defined:
+def transfer_spec(desk: Desk, name: str, to: str, if_version: str = "") -> Defined:
     """Hand a spec over: from then on `to` owns it. For its owner, and for admins of the project.
 
     Args:
         name: the spec; state:NAME for a state document.
         to: the member of the project, or the agent at work in it, who gets it.
+        if_version: the version that you looked at; if it is no longer current, nothing is written.
     """
     record = find_spec(desk, name)
+    _check_version(record, if_version)
     if desk.agent != record.owner and not may_act_for_others(desk, record.scope):
         raise NotOwner(record, desk.agent, "hand it over")
     known = at_work_in(desk, record.scope)

@@ -91,7 +91,7 @@ def _is_tagged(desk: Desk, record: Versioned) -> bool:
 
 
 def _tag(desk: Desk, record: Versioned, commit: str) -> None:
-    if not _is_tagged(desk, record):
+    if not desk.proposes and not _is_tagged(desk, record):
         # The version is on main already: a tag that cannot be set now is set by the next call that needs it.
         with suppress(RefLocked, OSError):
             desk.memory.repository.refs.swap(record.tag, None, commit)

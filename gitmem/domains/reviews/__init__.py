@@ -1,0 +1,1 @@
+"""Reviews: changes of main that somebody proposes and somebody else lets in."""
