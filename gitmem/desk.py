@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from gitmem.errors import BadArgument, GitmemError, NotFound, closest
 from gitmem.memory.caller import Caller
 from gitmem.memory.find import find_path
+from gitmem.memory.hubs import deciding_hub
 from gitmem.memory.pending import Stale
 from gitmem.memory.view import MAIN_PLACE, Place, View
 from gitmem.names import shown
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from gitmem.index.search import Index
+    from gitmem.memory.agreement import Agreement
     from gitmem.memory.memory import Memory
     from gitmem.memory.transaction import Transaction
 
@@ -59,6 +61,8 @@ class Desk:
         self.commit = ""
         self.task = ""  # what the caller works on, for what the briefing looks up
         self.attempt = 0  # how many races this call has lost
+        self._agreed: Agreement | None = None
+        self._asked: set[Place] = set()
 
     @property
     def agent(self) -> str:
@@ -107,14 +111,41 @@ class Desk:
         """`main` as it was at a commit, date or age; the present if `when` is empty."""
         return self.memory.view_as_of(when) if when else self.view()
 
-    def transaction(self, subject: str, place: Place = MAIN_PLACE, *, body: str = "") -> "DeskTransaction":
+    def transaction(
+        self, subject: str, place: Place = MAIN_PLACE, *, body: str = "", agreed: bool = False
+    ) -> "DeskTransaction":
         """Edits that land as one commit, authored by the caller, when the `with` block ends.
+
+        `agreed`: at the hub first, if the memory has one that decides; `local_only` says why that could not be.
 
         `body` is the caller's own text for the commit's message. Raises BadArgument if a message cannot hold it.
         """
         if what := plain_text(body) or at_most(BODY_MAX)(body):
             raise BadArgument(f"The reason {what}.", fix="Say it shorter and in plain text; long text belongs into a record.")
-        return DeskTransaction(self, self.memory.transaction(self.view(place), self.caller, subject, verb=self._verb, body=body))
+        made = self.memory.transaction(self.view(place), self.caller, subject, verb=self._verb, body=body)
+        if agreed and (agreement := self._agreement()):
+            made.writer = agreement
+        return DeskTransaction(self, made)
+
+    def ask_hub(self, place: Place) -> None:
+        """Before something is refused because of what others hold: run the call again if the hub knows better. Raises Stale."""
+        if place in self._asked or not (agreement := self._agreement()):
+            return
+        self._asked.add(place)
+        if agreement.catch_up(place.ref):
+            raise Stale(self.memory.head(place), ["the hub"])
+
+    @property
+    def local_only(self) -> str | None:
+        """Why the hub does not know of what this call has done; None if it does, or if there is no hub."""
+        return self._agreed.local_only or None if self._agreed else None
+
+    def _agreement(self) -> "Agreement | None":
+        if self._agreed is None and (hub := deciding_hub(self.memory.repository)):
+            from gitmem.memory.agreement import Agreement  # imported late: most memories have no hub
+
+            self._agreed = Agreement(self.memory, hub)
+        return self._agreed
 
     def find(self, record_id: str, view: View | None = None, *, kind: Kind | None = None) -> str:
         """The path of the record (of a kind, or of any) that an id or the start of its digits means, the desk's project first."""

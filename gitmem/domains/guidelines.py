@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from gitmem.desk import Desk
-from gitmem.domains.projects import admins_of
-from gitmem.errors import BadArgument, NotFound, Refused, closest
+from gitmem.domains.ownership.deciding import Deciding
+from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
@@ -38,16 +38,18 @@ class Guideline(Record):
 
 @rule
 def admins_set_guidelines(change: Change) -> Iterator[Problem]:
-    """What everybody is told to follow is set by admins alone."""
-    if change.caller.proof == "push" or change.before.place.family != "main":
-        return  # it is not known yet who pushes
+    """What everybody is told to follow is let in by admins, or by those who own it by OWNERS.yaml."""
+    if not change.asks_who:
+        return
+    deciding = Deciding(change)
     for path in change.edits:
         if (found := kind_of(Guideline).match(path)) is None:
             continue
-        admins = admins_of(change.before, found["scope"])
-        if change.caller.name not in admins:
+        admins = deciding.admins(found["scope"])
+        if not deciding.is_one_of([*admins, *deciding.listed(path)]):
             who = ", ".join(admins[:5]) or "nobody yet"
-            yield Problem(path, "", f"is a guideline; {change.caller.name} may not change it, only an admin may: {who}")
+            what = f"is a guideline; {change.caller.name} may not change it, only an admin may: {who}"
+            yield Problem(path, "", what, needs_review=True)
 
 
 @dataclass(frozen=True)
@@ -71,19 +73,6 @@ class Guidelines:
     count: int
 
 
-class AdminsOnly(Refused):
-    """Only an admin may set or delete a guideline."""
-
-    def __init__(self, agent: str, action: str, scope: str, admins: list[str]) -> None:
-        project = scope.removeprefix("projects/")
-        place = "any project, which guidelines for all need" if scope == "shared" else project
-        if admins:
-            fix = f"Ask {' or '.join(admins[:5])}, for example with send_message(to_instance='{admins[0]}', ...), and say why."
-        else:
-            fix = "There is no admin yet: the members of a project make one with project(action='update_agent', tier='admin')."
-        super().__init__(f"{agent} is no admin of {place}, and may not {action} a guideline. Nothing was written.", fix=fix)
-
-
 class UnknownGuideline(NotFound):
     """There is no guideline of this name."""
 
@@ -104,7 +93,7 @@ def guidelines(
     priority: int | None = None,
     if_version: str = "",
 ) -> Guidelines:
-    """Look at the rules that all agents follow; admins may also set and delete them. Every session starts with them.
+    """Look at the rules that all agents follow, which every session starts with. Admins set and delete them; others propose.
 
     Args:
         action: list, get, set or delete.
@@ -123,7 +112,6 @@ def guidelines(
     if action == "get":
         return _answer("found", _find(desk, called, _scopes(desk, scope)[::-1]))
     where = _scopes(desk, scope or "project")[0]
-    _check_admin(desk, action, where)
     if action == "delete":
         return _delete(desk, called, where, if_version)
     return _set(desk, called, where, rule, priority, if_version)
@@ -153,12 +141,6 @@ def _find(desk: Desk, name: str, scopes: list[str]) -> Guideline:
 
 def _path(scope: str, name: str) -> str:
     return Guideline.home.format(scope=scope, name=name)
-
-
-def _check_admin(desk: Desk, action: str, scope: str) -> None:
-    admins = admins_of(desk.view(), scope)
-    if desk.agent not in admins:
-        raise AdminsOnly(desk.agent, action, scope, admins)
 
 
 def _set(desk: Desk, name: str, scope: str, rule: str, priority: int | None, if_version: str) -> Guidelines:

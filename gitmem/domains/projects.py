@@ -1,7 +1,7 @@
 """Projects: what a memory is divided into, and who works on each."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -10,6 +10,7 @@ from gitmem.desk import Desk, UnknownProject
 from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.merge import Draft, settler
+from gitmem.memory.settings import settings_of
 from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most, one_line, plain_text
@@ -19,6 +20,7 @@ from gitmem.records.merging import keyed
 from gitmem.verbs import verb
 
 _IN_PROJECT = re.compile(r"projects/([^/]+)/")
+_PROJECT_FILE = re.compile(r"projects/[^/]+/project\.yaml")
 Tier = Literal["admin", "member", "pending"]
 
 
@@ -102,6 +104,40 @@ def projects_are_registered(change: Change) -> Iterator[Problem]:
             yield Problem(left[0], "", f"is in the project {shown(name)}, which has no {path}; add that first")
         elif any(each not in change.edits for each in _files_of(change, name)):
             yield Problem(path, "", "cannot be removed while the project has records")
+
+
+@rule
+def admins_keep_the_members(change: Change) -> Iterator[Problem]:
+    """Who works on a project, and as what, is for its admins to say; anybody may come as pending, and go."""
+    if not change.asks_who:
+        return
+    for path, edit in change.edits.items():
+        before = change.before.record(path) if edit.old and _PROJECT_FILE.fullmatch(path) else None
+        if not isinstance(before, Project):
+            continue
+        admins = [member.name for member in before.members if member.tier == "admin"]
+        decoded = change.decoded(path)
+        after = decoded.record if decoded and isinstance(decoded.record, Project) else None
+        if not admins or (decoded and after is None):
+            continue  # run by its members until it has an admin; what cannot be read is told elsewhere
+        if not change.caller.names.isdisjoint(admins):
+            if after and not any(member.tier == "admin" for member in after.members):
+                yield Problem(path, "members", "would be left without an admin; make somebody else one first")
+        elif after is None or not _only_about_self(before, after, change.caller.names):
+            may = f"{change.caller.name} may add others as pending, but only {', '.join(admins[:5])} may do more"
+            yield Problem(path, "", f"is for its admins to change; {may}")
+
+
+def _only_about_self(before: Project, after: Project, names: Collection[str]) -> bool:
+    if replace(after, members=before.members, version=before.version) != before:
+        return False
+    for name in {member.name for member in (*before.members, *after.members)}:
+        old, new = before.member(name), after.member(name)
+        comes = old is None and new is not None and new.tier == "pending"
+        own = name in names and old is not None and (new is None or new.tier in (old.tier, "pending"))
+        if old != new and not comes and not own:
+            return False
+    return True
 
 
 def _files_of(change: Change, name: str) -> Iterator[str]:
@@ -273,7 +309,9 @@ def may_act_for_others(desk: Desk, scope: str) -> bool:
 
 
 def admins_of(view: View, scope: str) -> list[str]:
-    """The admins of a scope. What is shared by all projects is in the hands of the admins of each."""
+    """The admins of a scope. What is shared by all projects is in the hands of the memory's admins, or else of those of each."""
+    if scope == "shared" and (named := settings_of(view).admins):
+        return sorted(named)
     names = view.names("projects") if scope == "shared" else [scope.removeprefix("projects/")]
     found = (view.record(project_path(name)) for name in names)
     admins = {each.name for record in found if isinstance(record, Project) for each in record.members if each.tier == "admin"}

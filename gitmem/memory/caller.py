@@ -1,25 +1,47 @@
 """Who asks for a change, and how they proved it."""
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from gitmem.git.objects import Person
 
-Proof = Literal["key", "session", "declared", "client", "push", "none"]
+# "push": whoever pushes, as the front door, a signature or the operating system proved it; "unknown": a push without that.
+Proof = Literal["key", "session", "declared", "client", "push", "unknown", "none"]
 
 
 @dataclass(frozen=True)
 class Caller:
-    """An agent or a person. `session` and `key` are ids that become trailers of their commits."""
+    """An agent or a person. `session` and `key` are ids that become trailers of their commits.
+
+    `speaks_for`: whose work they may bring beside their own, such as that of the agents on their machine, where `*`
+    stands for anything. `brings`: whose work a push really brings of those.
+    """
 
     name: str
     proof: Proof = "none"
     session: str = ""
     key: str = ""
+    speaks_for: frozenset[str] = frozenset()
+    brings: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         # a client may send half of a surrogate pair, which no file can hold
         object.__setattr__(self, "name", self.name.encode(errors="replace").decode())
+
+    @property
+    def is_gitmem(self) -> bool:
+        """Whether it is the memory itself that writes: founding and upkeep. Nobody who calls or pushes has such a proof."""
+        return self.name == "gitmem" and self.proof == "none"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those as whom they act."""
+        return self.brings | {self.name}
+
+    def may_speak_for(self, name: str) -> bool:
+        """Whether they may bring what somebody of that name has done."""
+        return name == self.name or any(fnmatchcase(name, each) for each in self.speaks_for)
 
     @property
     def person(self) -> Person:

@@ -20,7 +20,7 @@ BODY_MAX_BYTES = 50 * 1024
 FILE_MAX_BYTES = BODY_MAX_BYTES + 34 * 1024
 PATH_MAX_BYTES = 400
 # Files of `main` that belong to the team and are no records.
-FREE_FILES = frozenset({"README.md", "AGENTS.md", ".gitattributes", "CODEOWNERS", ".gitignore"})
+FREE_FILES = frozenset({"README.md", "AGENTS.md", ".gitattributes", "CODEOWNERS", ".gitignore", "allowed_signers"})
 
 _SCOPE_NAME = re.compile(r"projects/([^/]*)/")
 # A lone ======= underlines a Markdown heading; only the arrows prove a conflict.
@@ -50,6 +50,11 @@ class Change:
     forced: bool = False  # the caller means it: rules that only guard against slips let it through
     proposed: bool = False
     reviewed: frozenset[str] = frozenset()
+
+    @property
+    def asks_who(self) -> bool:
+        """Whether it matters who asks: not for what is only proposed, nor for what the memory itself does to `main`."""
+        return self.before.place.family == "main" and not self.proposed and not self.caller.is_gitmem
 
     def written(self) -> Iterator[tuple[str, Entry]]:
         """The paths that the change adds or edits."""

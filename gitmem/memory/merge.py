@@ -54,6 +54,7 @@ class Loss:
     lost: bytes | None
     why: str
     side: SideName = field(default="ours", compare=False)
+    is_told: bool = field(default=False, compare=False)  # whoever lost is told, and there is nothing left to decide
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,7 @@ class Draft:
             "ours": (self._view(ours.tree), ours.when), "theirs": (self._view(theirs.tree), theirs.when),
         }  # fmt: skip
         self.landed_side = landed
+        self.is_decided = False  # whether the landed side is a hub, which decides who holds what
         self.other_side: SideName = "theirs" if landed == "ours" else "ours"
         self.result: dict[str, Entry | None] = {}
         self.blobs: dict[str, NewObject] = {}
@@ -350,6 +352,7 @@ def merge_trees(
 ) -> Merged:
     """The merge of two trees of one place that come from `base_tree` (`NO_TREE` if nothing is known of that)."""
     draft = Draft(objects, parsed, place, base_tree, ours, theirs, landed or _later_as_a_whole(ours, theirs))
+    draft.is_decided = landed is not None
     for names in _Changes(draft, ours.tree, theirs.tree).groups():
         _merge_group(draft, names)
     for settle in SETTLERS:

@@ -232,6 +232,8 @@ class _Commits:
         objects: list[NewObject] = []
         onto = self._objects.commit(settled.new)
         for loss in settled.losses:
+            if loss.is_told:
+                continue
             blob = None if loss.lost is None else new_object("blob", loss.lost)
             tree, new = graft(self._objects, onto.tree, {loss.path: blob})
             if tree == onto.tree:

@@ -4,8 +4,8 @@ The order makes it safe to be killed anywhere: what is pushed is complete, local
 and what both sides agreed on is noted last. Whoever comes again starts from what is there.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 
 from filelock import FileLock, Timeout
@@ -15,7 +15,7 @@ from gitmem.git.objects import NewObject
 from gitmem.git.refs import RefLocked
 from gitmem.git.remote import NoSuchRef, Progress, Pushed, Remote, Update
 from gitmem.git.repository import MAIN, GitFailed, run_git
-from gitmem.memory.hubs import Hub
+from gitmem.memory.hubs import TAGS, Hub
 from gitmem.memory.memory import Memory
 from gitmem.memory.merge import Loss
 from gitmem.memory.pending import StorageFailed
@@ -105,6 +105,16 @@ class Report:
         )
 
 
+Teller = Callable[[Memory, Sequence[Lost]], None]
+TELLERS: list[Teller] = []
+
+
+def teller(function: Teller) -> Teller:
+    """Decorator: something of a domain that tells those concerned what they have lost in a sync."""
+    TELLERS.append(function)
+    return function
+
+
 class Sync:
     """One memory and one hub, for the time of one sync. `only`: one ref instead of all."""
 
@@ -118,16 +128,22 @@ class Sync:
 
     def run(self) -> Report:
         """Bring both sides together. Raises StillRacing, Busy, StorageFailed, and what the way to the hub raises."""
-        patience = self._remote.patience
-        lock = FileLock(self._repository.private / LOCK, timeout=_PATIENCE_SECONDS if patience is None else patience)
         try:
-            with lock.acquire(poll_interval=0.01):
+            with self._alone():
                 self._run()
         except Timeout:
             raise Busy from None
         except OSError as error:
             raise StorageFailed(error) from error
+        finally:
+            if ours := [each for each in self._report.lost if each.loss.side == "ours"]:
+                for tell in TELLERS:
+                    tell(self._memory, ours)
         return self._report
+
+    def _alone(self) -> AbstractContextManager[object]:
+        # a call that asks about one ref does not wait for a sync of everything
+        return nullcontext() if self._only else FileLock(self._repository.private / LOCK).acquire(timeout=_PATIENCE_SECONDS)
 
     def _run(self) -> None:
         lost: list[str] = []
@@ -262,7 +278,7 @@ class Sync:
 
 def shared_refs(memory: Memory) -> dict[str, str]:
     """The refs of a memory that clones share."""
-    prefixes = ("refs/heads/", "refs/tags/specs/", "refs/gitmem/")
+    prefixes = ("refs/heads/", *TAGS, "refs/gitmem/")
     every = {ref: oid for prefix in prefixes for ref, oid in memory.repository.refs.list(prefix).items()}
     return {ref: oid for ref, oid in every.items() if is_shared(ref)}
 
@@ -270,10 +286,10 @@ def shared_refs(memory: Memory) -> dict[str, str]:
 def is_shared(ref: str) -> bool:
     """Whether a ref is one that clones share; a hub may have others, of a newer gitmem or of nobody."""
     if not ref.startswith("refs/gitmem/"):
-        return ref == MAIN or ref.startswith((PROPOSALS, "refs/tags/specs/"))
+        return ref == MAIN or ref.startswith((PROPOSALS, *TAGS))
     family, *names = ref.removeprefix("refs/gitmem/").split("/")
     known = any(kind.record.ref == family for kind in KINDS.values())
-    return known and 1 <= len(names) <= 2 and not any(map(name_problem, names))
+    return known and 1 <= len(names) <= 2 and not any(name_problem(each) for each in names if each != "shared")
 
 
 def sync_with(

@@ -4,19 +4,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from gitmem.git.objects import FILE, Entry, NewObject, new_object
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.pending import PendingCommit
 from gitmem.memory.view import View
-from gitmem.memory.writer import Writer
 from gitmem.names import now
 from gitmem.records.codec import encode
 from gitmem.records.kind import Record
 
 R = TypeVar("R", bound=Record)
+
+
+class Lander(Protocol):
+    """What commits land with: the writer of a memory, or an agreement with its hub."""
+
+    def land(self, pending: PendingCommit) -> str:
+        """Commit what is pending; the id of its commit, "" if it changes nothing."""
+        ...
 
 
 class Transaction:
@@ -25,9 +32,9 @@ class Transaction:
     Reading through the transaction shows its own edits.
     """
 
-    def __init__(self, view: View, writer: Writer, caller: Caller, subject: str, *, verb: str = "", body: str = "") -> None:
+    def __init__(self, view: View, writer: Lander, caller: Caller, subject: str, *, verb: str = "", body: str = "") -> None:
         self.view = view
-        self._writer = writer
+        self.writer = writer
         self._caller = caller
         self._subject = subject
         self._body = body
@@ -96,7 +103,7 @@ class Transaction:
         )
         if problems := gate.check(change):
             raise gate.GateRefused(problems)
-        self.commit = self._writer.land(
+        self.commit = self.writer.land(
             PendingCommit(
                 ref=self.view.place.ref,
                 base=self.view.commit,

@@ -1,12 +1,16 @@
 """The policy of one agent: whether it may act on messages without a person, and how far."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
 from gitmem.domains.messages import DEPTH_MAX
+from gitmem.domains.ownership.deciding import Deciding, scope_of
+from gitmem.memory.gate import Change, rule
 from gitmem.records.check import a_name, at_most, between, plain_text
-from gitmem.records.kind import Record, field, kind
+from gitmem.records.codec import Problem
+from gitmem.records.kind import Record, field, kind, kind_of
 
 BUDGET_MAX = 100  # an hour
 REASON_MAX = 500
@@ -28,3 +32,28 @@ class Autopilot(Record):
     reason: str = field("why it is stopped", default="", check=(at_most(REASON_MAX), plain_text))
     set_by: str = field("who set it last", default="", check=at_most(100))
     changed: datetime | None = field("when they did", default=None)
+
+
+@rule
+def admins_set_autopilot(change: Change) -> Iterator[Problem]:
+    """Who may act without a person is for admins to say; an agent may stop itself."""
+    if not change.asks_who:
+        return
+    deciding = Deciding(change)
+    for path in change.edits:
+        if kind_of(Autopilot).match(path) is None:
+            continue
+        admins = deciding.admins(scope_of(path))
+        if not deciding.is_one_of(admins) and not _stops_itself(change, path):
+            who = ", ".join(admins[:5]) or "nobody yet"
+            yield Problem(path, "", f"is an autopilot; {change.caller.name} may not set it, only an admin may: {who}")
+
+
+def _stops_itself(change: Change, path: str) -> bool:
+    before, decoded = change.before.record(path), change.decoded(path)
+    after = decoded.record if decoded else None
+    if not isinstance(before, Autopilot) or not isinstance(after, Autopilot) or after.agent not in change.caller.names:
+        return False
+    return after.paused and after == replace(
+        before, paused=True, reason=after.reason, set_by=after.set_by, changed=after.changed, version=after.version
+    )

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from gitmem.desk import Desk
@@ -13,8 +13,9 @@ from gitmem.domains.backlog.order import Queue
 from gitmem.domains.backlog.planning import NOTHING_NEW
 from gitmem.domains.backlog.record import STARTABLE, UNCLOSED, WAITS_FOR, BacklogItem
 from gitmem.domains.presence import last_seen
+from gitmem.domains.syncing import told_local_only
 from gitmem.errors import BadArgument, GitmemError, NotFound, Refused
-from gitmem.memory.view import View
+from gitmem.memory.view import MAIN_PLACE, View
 from gitmem.names import age_in_words
 from gitmem.verbs import checked_limit, verb
 
@@ -25,7 +26,10 @@ LIMIT_MAX = 100
 
 @dataclass(frozen=True)
 class Claimed:
-    """An item that is yours now, with all that its file says. Its texts were recorded by others."""
+    """An item that is yours now, with all that its file says. Its texts were recorded by others.
+
+    `local_only`: why the hub does not know of it, so that somebody in another clone may have claimed the same.
+    """
 
     id: str
     title: str
@@ -42,6 +46,7 @@ class Claimed:
     tags: tuple[str, ...] | None = None
     parent: str | None = None
     note: str | None = None
+    local_only: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,14 +137,16 @@ def claim_backlog_item(desk: Desk, id: str = "", next: bool = False) -> Claimed:
     problems: list[GitmemError] = []
     started = revised(desk, item, {"status": "in_progress", "assigned_to": desk.agent}, problems)
     raise_all(problems)
-    with desk.transaction(f"backlog: {desk.agent} claims {item.id}") as change:
-        return _claimed(change.put(started), note=NOTHING_NEW if started == item else None)
+    with desk.transaction(f"backlog: {desk.agent} claims {item.id}", agreed=True) as change:
+        claimed = _claimed(change.put(started), note=NOTHING_NEW if started == item else None)
+    return replace(claimed, local_only=told_local_only(desk))
 
 
 def _check_free(desk: Desk, item: BacklogItem) -> None:
     if item.is_closed:
         raise AlreadyClosed(item)
     if item.assigned_to not in ("", desk.agent):
+        desk.ask_hub(MAIN_PLACE)
         raise TakenByAnother(desk, item)
     if item.status != "in_progress" and (blockers := open_blockers(items_of(desk.view()), item)):
         raise StillBlocked(item, blockers)

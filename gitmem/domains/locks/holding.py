@@ -22,6 +22,7 @@ from gitmem.domains.locks.record import (
 )
 from gitmem.domains.locks.standing import HeldLock, few, in_the_way
 from gitmem.domains.sessions import LiveSession, Session
+from gitmem.domains.syncing import told_local_only
 from gitmem.errors import NotFound, Refused
 from gitmem.memory.transaction import Transaction
 from gitmem.memory.view import View
@@ -37,7 +38,10 @@ HELD_MAX = 300
 
 @dataclass(frozen=True)
 class LockAnswer:
-    """All that was asked for is locked, or nothing: then `conflicts` says who is in the way, and `fix` what to do."""
+    """All that was asked for is locked, or nothing: then `conflicts` says who is in the way, and `fix` what to do.
+
+    `local_only`: why the hub does not know of it, so that somebody in another clone may hold the same.
+    """
 
     success: bool
     locked: tuple[str, ...]
@@ -46,6 +50,7 @@ class LockAnswer:
     until: datetime | None = None
     note: str | None = None
     fix: str | None = None
+    local_only: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ def lock_files(
     # whoever takes a lock has read all of them: of two who want the same one, the slower runs again and finds the other
     held = held_at(view, moment)
     if conflicts := in_the_way(desk.memory, held, holder, patterns, mode, moment):
+        desk.ask_hub(view.place)
         return LockAnswer(False, (), conflicts, fix=_way_out(conflicts))
     mine = {lock.pattern: lock for lock in held if lock.agent == holder}
     granted = Lock(
@@ -133,7 +139,8 @@ def lock_files(
     )
     made = [_continued(replace(granted, pattern=pattern), mine.get(pattern)) for pattern in patterns]
     _put(desk, made, mine)
-    return LockAnswer(True, patterns, (), granted.fence, _first_end(made), _note(granted, made, mine))
+    note = _note(granted, made, mine)
+    return LockAnswer(True, patterns, (), granted.fence, _first_end(made), note, local_only=told_local_only(desk))
 
 
 def _asked(files: tuple[str, ...], ttl_minutes: int, reason: str) -> tuple[str, ...]:
@@ -171,7 +178,8 @@ def _put(desk: Desk, made: list[Lock], mine: Mapping[str, Lock]) -> None:
     first = made[0]
     if (count := len({*mine, *(lock.pattern for lock in made)})) > HELD_MAX:
         raise TooManyLocks(first.agent, count)
-    with desk.transaction(f"lock {few([lock.pattern for lock in made])}: {first.reason}", place_of(desk.project)) as change:
+    subject = f"lock {few([lock.pattern for lock in made])}: {first.reason}"
+    with desk.transaction(subject, place_of(desk.project), agreed=True) as change:
         _sweep(desk, change)
         change.put(Fence(scope=desk.scope, last=first.fence))
         for lock in made:
@@ -230,7 +238,8 @@ def renew_locks(desk: Desk, files: tuple[str, ...] = (), ttl_minutes: int = TTL_
     until = moment + timedelta(minutes=ttl_minutes)
     made = [replace(mine[each], renewed=moment, until=max(until, mine[each].until or until)) for each in patterns or mine]
     if made:
-        with desk.transaction(f"renew {few([lock.pattern for lock in made])}", place_of(desk.project)) as change:
+        subject = f"renew {few([lock.pattern for lock in made])}"
+        with desk.transaction(subject, place_of(desk.project), agreed=True) as change:
             for lock in made:
                 change.put(lock)
     return RenewAnswer(True, tuple(lock.pattern for lock in made), _first_end(made))
@@ -250,7 +259,8 @@ def unlock_files(desk: Desk, files: tuple[str, ...] = ()) -> UnlockAnswer:
     kept = tuple(lock.pattern for lock in mine if lock not in released)
     missing = tuple(_not_held(desk, view, each) for each in patterns if each not in {lock.pattern for lock in released})
     if released:
-        with desk.transaction(f"unlock {few([lock.pattern for lock in released])}", place_of(desk.project)) as change:
+        subject = f"unlock {few([lock.pattern for lock in released])}"
+        with desk.transaction(subject, place_of(desk.project), agreed=True) as change:
             _sweep(desk, change)
             for lock in released:
                 change.delete(lock.path)
@@ -283,7 +293,7 @@ def let_go(desk: Desk, session: LiveSession | Session) -> None:
     def part() -> None:
         ended = ("", session.id) if _is_last(desk, session) else (session.id,)
         released = [lock for lock in _own(desk.view(place), agent) if lock.session in ended]
-        with desk.transaction(f"unlock what {agent} held: the session is over", place) as change:
+        with desk.transaction(f"unlock what {agent} held: the session is over", place, agreed=bool(released)) as change:
             for lock in released:
                 change.delete(lock.path)
 

@@ -1,29 +1,23 @@
-"""What the gate holds of specs, for verbs and pushes alike: who may change them, and that versions only rise."""
+"""What the gate holds of specs, for verbs and pushes alike: who owns them, and that versions only rise."""
 
 from collections.abc import Iterator
 
-from gitmem.domains.projects import admins_of
+from gitmem.domains.ownership.deciding import owned_by
 from gitmem.domains.specs.json_schema import TooHardToCheck, schema_problem
 from gitmem.domains.specs.record import State, Versioned, loses_too_much
 from gitmem.domains.specs.release import a_release, acceptable_after, order, raised
 from gitmem.memory.gate import Change, rule
 from gitmem.records.codec import Problem
+from gitmem.records.kind import Record
 
 _FOLDERS = ("/specs/", "/state/")
 
 
-@rule
-def owners_decide(change: Change) -> Iterator[Problem]:
-    """A spec is changed, handed over or removed by its owner, or by an admin of its project."""
-    if change.caller.proof == "push":
-        return  # it is not known yet who pushes
-    for path, before in _edited(change):
-        if change.caller.name == before.owner:
-            continue
-        admins = admins_of(change.before, before.scope)
-        if change.caller.name not in admins:
-            who = " or ".join([before.owner, *(name for name in admins[:3] if name != before.owner)])
-            yield Problem(path, "", f"belongs to {before.owner}; {change.caller.name} may not change or remove it, but {who} may")
+@owned_by("spec")
+@owned_by("state")
+def owner_of(record: Record) -> str:
+    """Who may change a spec, hand it over or remove it."""
+    return record.owner if isinstance(record, Versioned) else ""
 
 
 @rule

@@ -1,0 +1,39 @@
+"""What is proposed, as a push finds it: who has proposed it, and what of it the push lets in."""
+
+from gitmem.facade.pushing import Push, git_here, merge_base
+from gitmem.memory import gate
+from gitmem.memory.pushers import note_of
+
+PROPOSALS = "refs/heads/proposals/"
+
+
+def reviewed_in(push: Push, change: gate.Change) -> frozenset[str]:
+    """The paths of a change that somebody else has proposed just so, and that whoever pushes lets in with it."""
+    objects, found = push.repository.objects, set()
+    for tip in push.repository.refs.list(PROPOSALS).values():
+        base = merge_base(push.main.commit, tip)
+        if not base or push.pusher.name in proposers_of(push, tip):
+            continue
+        for path, _, proposed in objects.differences(objects.commit(base).tree, objects.commit(tip).tree):
+            edit = change.edits.get(path)
+            if edit is not None and edit.new == proposed:
+                found.add(path)
+    return frozenset(found)
+
+
+def proposers_of(push: Push, tip: str) -> set[str]:
+    """Who has proposed what a branch holds: members whose commits it has, and who pushed the commits of others."""
+    listing = git_here("rev-list", "--no-merges", "--stdin", stdin=f"{tip}\n^{push.main.commit}\n").split()
+    found: set[str] = set()
+    for oid in listing or [tip]:
+        commit = push.repository.objects.commit(oid)
+        members = push.names_of(commit) & push.registered
+        note = note_of(push.repository, oid)
+        found |= members or {note.pusher if note and note.pusher else commit.author.name}
+    return found
+
+
+def speaks_for_any(push: Push, names: list[str]) -> bool:
+    """Whether whoever pushes may speak for one of these members."""
+    caller = push.pusher.caller()
+    return any(caller.may_speak_for(name) for name in names if name in push.registered)

@@ -1,0 +1,127 @@
+"""A push, before anything of it has come in: what it wants to move, which commits it brings, and by whom."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+
+from gitmem.domains.ownership.signers import person_of
+from gitmem.domains.projects import Project, admins_of, project_path
+from gitmem.facade.pusher import Pusher, identify
+from gitmem.git.objects import Commit, MissingObject
+from gitmem.git.repository import MAIN, Repository
+from gitmem.memory import gate
+from gitmem.memory.settings import Settings, settings_of
+from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, View
+
+NOTHING = "0" * 40
+
+
+@dataclass(frozen=True)
+class Update:
+    """A ref that a push wants to move; `NOTHING` stands for no ref."""
+
+    old: str
+    new: str
+    ref: str
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it makes the ref."""
+        return self.old == NOTHING
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it removes the ref."""
+        return self.new == NOTHING
+
+
+@dataclass(frozen=True)
+class Push:
+    """A push, before anything of it has come in."""
+
+    repository: Repository
+    updates: tuple[Update, ...]
+
+    @cached_property
+    def main(self) -> View:
+        """The memory as it is without the push."""
+        return View(self.repository.objects, ParsedFiles(), MAIN_PLACE, self.repository.refs.read(MAIN) or "")
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The team's settings as they are without the push."""
+        return settings_of(self.main)
+
+    @cached_property
+    def commits(self) -> list[Commit]:
+        """The commits that the memory does not have yet."""
+        tips = [each.new for each in self.updates if not each.is_gone and self.kind_of(each.new) in ("commit", "tag")]
+        if not tips:
+            return []
+        listing = git_here("rev-list", "--stdin", "--not", "--all", stdin="\n".join(tips))
+        return [self.repository.objects.commit(oid) for oid in listing.split()]
+
+    @cached_property
+    def pusher(self) -> Pusher:
+        """Who pushes."""
+        return identify(self.repository, self.main, [commit.oid for commit in self.commits])
+
+    @cached_property
+    def registered(self) -> frozenset[str]:
+        """Everybody whom the memory knows: the members of all projects, and the people of its settings."""
+        records = (self.main.record(project_path(name)) for name in self.main.names("projects"))
+        members = (member.name for record in records if isinstance(record, Project) for member in record.members)
+        return frozenset((*members, *(person.name for person in self.settings.people)))
+
+    @cached_property
+    def authors(self) -> dict[str, list[Commit]]:
+        """By whom the new commits say that they are, as names and addresses that somebody could be known by."""
+        found: dict[str, list[Commit]] = {}
+        for commit in self.commits:
+            for name in self.names_of(commit):
+                found.setdefault(name, []).append(commit)
+        return found
+
+    def names_of(self, commit: Commit) -> frozenset[str]:
+        """The names that a commit's author stands for."""
+        names = {commit.author.name.strip().casefold()}
+        if "@" in commit.author.email and (person := person_of(commit.author.email.strip().casefold(), self.settings)):
+            names.add(person)
+        return frozenset(names)
+
+    def kind_of(self, oid: str) -> str:
+        """The type of an object; "" if it is not there."""
+        try:
+            return self.repository.objects.read(oid)[0]
+        except MissingObject:
+            return ""
+
+    def change(self, before: View, tree: str, *, proposed: bool = False, reviewed: frozenset[str] = frozenset()) -> gate.Change:
+        """What the gate gets to see if a tree is to follow on a view."""
+        base = before.tree if before.tree != NO_TREE else None
+        edits = {path: gate.Edit(was, now) for path, was, now in self.repository.objects.differences(base, tree)}
+        caller = self.pusher.caller(frozenset(self.authors))
+        return gate.Change(before, edits, caller, self.repository.objects.blob, proposed=proposed, reviewed=reviewed)
+
+    def is_admin(self) -> bool:
+        """Whether whoever pushes is an admin of what all projects share."""
+        return self.pusher.name in admins_of(self.main, "shared")
+
+
+def merge_base(one: str, other: str) -> str:
+    """The last commit that two have in common, also of those that have not come in yet; "" if there is none."""
+    try:
+        return git_here("merge-base", one, other).strip() if one and other else ""
+    except subprocess.CalledProcessError:
+        return ""
+
+
+def git_here(*arguments: str, stdin: str = "") -> str:
+    """The output of a git command in the hook's repository. Raises CalledProcessError."""
+    # with the hook's own environment: it says where git keeps the pushed objects until they are let in
+    environment = {**os.environ, "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
+    done = subprocess.run(
+        ["git", *arguments], input=stdin, env=environment, capture_output=True, text=True, check=True, errors="replace"
+    )
+    return done.stdout

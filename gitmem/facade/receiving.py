@@ -1,0 +1,60 @@
+"""Receiving a push: who brings it, whose work it is, and whether it may come in."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gitmem.facade.proposed import PROPOSALS
+from gitmem.facade.pusher import Pusher
+from gitmem.facade.pushing import Push, Update
+from gitmem.facade.ref_rules import SPEAKING, TO_PROPOSE, reasons_of
+from gitmem.git.repository import MAIN
+from gitmem.memory.pushers import Note, note_of, note_push
+
+_TOLD_MOST = 5
+
+
+def receive(push: Push) -> list[str]:
+    """The reasons to refuse a push, in lines for whoever pushes. If there are none, it is noted who brings it."""
+    reasons = [reason for update in push.updates for reason in reasons_of(push, update)]
+    if any(_asks_who(update) for update in push.updates) and not push.pusher.is_known:
+        reasons = [_not_known(push.pusher), *reasons]
+    reasons += _forged(push)
+    if not reasons:
+        _note(push)
+    return reasons
+
+
+def _asks_who(update: Update) -> bool:
+    """Whether only somebody known may do it: all may propose something new."""
+    return not (update.is_new and update.ref.startswith(PROPOSALS))
+
+
+def _not_known(pusher: Pusher) -> str:
+    return (
+        f"gitmem: it is not known who pushes this: {pusher.why}. It can only be proposed. Nothing was changed.\n"
+        f"fix: propose it with '{TO_PROPOSE}', or push in a way that proves who you are: with an ssh key that\n"
+        "'gitmem ssh-serve' knows, with commits that are signed with a key of allowed_signers, or by path on the same machine."
+    )
+
+
+def _forged(push: Push) -> Iterator[str]:
+    """Nobody brings what a member is said to have done, unless they may speak for them."""
+    caller = push.pusher.caller()
+    forged = [name for name in sorted(push.authors) if name in push.registered and not caller.may_speak_for(name)]
+    for name in forged[:_TOLD_MOST]:
+        commits = push.authors[name]
+        single = f"commit {commits[0].oid[:8]} says that it is"
+        count = single if len(commits) == 1 else f"{len(commits)} commits say that they are"
+        who = f"{caller.name}, who pushes," if push.pusher.is_known else "it is not known who pushes, and whoever it is"
+        yield (
+            f"gitmem: {count} by {name}, and {who} may not speak for {name}. Nothing was changed.\n"
+            f"fix: commit under your own name and push again; {SPEAKING}."
+        )
+
+
+def _note(push: Push) -> None:
+    who, how = push.pusher.name or "unknown", push.pusher.proof or "nothing"
+    note_push(push.repository, {commit.oid: Note(who, how) for commit in push.commits})
+    new = {commit.oid for commit in push.commits}
+    merged = [each.new for each in push.updates if each.ref == MAIN and each.new not in new]
+    note_push(push.repository, {oid: replace(note_of(push.repository, oid) or Note(), let_in_by=who) for oid in merged})

@@ -1,0 +1,93 @@
+"""Who has pushed what: beside each commit that came by a push, a note of who brought it.
+
+The notes are on `refs/notes/pushers`, where `git log --notes=pushers` shows them to people. A note is there before the
+push is let in, so that none is ever missing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitmem.errors import GitmemError
+from gitmem.git.objects import FOLDER, Commit, NewObject, Person, new_object
+from gitmem.git.refs import RefLocked
+from gitmem.git.repository import Repository
+from gitmem.memory.pending import StorageFailed
+from gitmem.memory.view import NO_TREE
+from gitmem.names import now
+
+PUSHERS_REF = "refs/notes/pushers"
+_GITMEM = Person("gitmem", "gitmem@gitmem")
+_TRIES = 100
+
+
+@dataclass(frozen=True)
+class Note:
+    """Who brought a commit to the memory, and how they proved who they are; `let_in_by`: who then took it into main."""
+
+    pusher: str = ""
+    proof: str = ""
+    let_in_by: str = ""
+
+    def text(self) -> bytes:
+        """As git keeps and shows it."""
+        said = {"Pushed-by": self.pusher, "Proof": self.proof, "Let-in-by": self.let_in_by}
+        return "".join(f"{name}: {value}\n" for name, value in said.items() if value).encode()
+
+    @classmethod
+    def parse(cls, text: bytes) -> "Note":
+        """The note that git has kept."""
+        lines = dict(line.split(": ", 1) for line in text.decode("utf-8", "replace").splitlines() if ": " in line)
+        return cls(lines.get("Pushed-by", ""), lines.get("Proof", ""), lines.get("Let-in-by", ""))
+
+
+class NotNoted(GitmemError):
+    """The notes kept changing under their writer."""
+
+    def __init__(self) -> None:
+        super().__init__("Others push all the time, and it could not be noted who brought this.", fix="Push again in a moment.")
+
+
+def note_of(repository: Repository, commit: str) -> Note | None:
+    """Who brought a commit; None if it came by no push, as what agents write on the spot."""
+    tip = repository.refs.read(PUSHERS_REF)
+    if tip is None or len(commit) != 40:
+        return None
+    tree = repository.objects.commit(tip).tree
+    # git spreads notes over folders as it likes when it writes them itself
+    for path in (f"{commit[:2]}/{commit[2:]}", commit, f"{commit[:2]}/{commit[2:4]}/{commit[4:]}"):
+        entry = repository.objects.entry(tree, path)
+        if entry is not None and entry.mode != FOLDER:
+            return Note.parse(repository.objects.blob(entry.oid))
+    return None
+
+
+def note_push(repository: Repository, notes: Mapping[str, Note]) -> None:
+    """Note who brings some commits, by their ids, durably. Raises NotNoted, StorageFailed."""
+    edits: dict[str, NewObject | None] = {
+        f"{commit[:2]}/{commit[2:]}": new_object("blob", note.text()) for commit, note in notes.items()
+    }
+    for _ in range(_TRIES if edits else 0):
+        try:
+            if _swapped(repository, edits):
+                return
+        except RefLocked:
+            continue
+        except OSError as error:
+            raise StorageFailed(error) from error
+    if edits:
+        raise NotNoted
+
+
+def _swapped(repository: Repository, edits: Mapping[str, NewObject | None]) -> bool:
+    from gitmem.memory.writer import graft  # imported late: looking a note up writes nothing
+
+    tip = repository.refs.read(PUSHERS_REF)
+    before = repository.objects.commit(tip).tree if tip else NO_TREE
+    tree, new = graft(repository.objects, before, edits)
+    if tree == before:
+        return True
+    message = f"pushed: {len(edits)} commit{'s' if len(edits) > 1 else ''}\n"
+    commit = Commit(tree, (tip,) if tip else (), _GITMEM, _GITMEM, now(), message)
+    made = new_object("commit", commit.encode())
+    with repository.objects.written([*new, made]):
+        return repository.refs.swap(PUSHERS_REF, tip, made.oid)
