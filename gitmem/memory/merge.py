@@ -319,8 +319,11 @@ class Draft:
         return {path: gate.Edit(was, now) for path, was, now in pairs if was != now}
 
     def change(self) -> gate.Change:
-        """The merge as the gate sees it from the landed side."""
-        return gate.Change(self.landed, self.edits(self.landed), MERGER, self.read, proposed=True)
+        """The merge as the gate sees it from the landed side.
+
+        Forced: it is many changes at once, and what looks like a slip of one may have been several steps.
+        """
+        return gate.Change(self.landed, self.edits(self.landed), MERGER, self.read, forced=True, proposed=True)
 
     def merged(self) -> Merged:
         """The result."""
