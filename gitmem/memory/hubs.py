@@ -13,7 +13,8 @@ from gitmem.names import check_name, shown
 
 PATIENCE_SECONDS = 5.0  # for which an agent's call waits for a hub
 DEFAULT_NAME = "hub"
-TAGS = ("refs/tags/specs/", "refs/tags/state/")  # of released versions
+CLOSED = "refs/tags/closed/"  # what proposals were that are over
+TAGS = ("refs/tags/specs/", "refs/tags/state/", CLOSED)
 AGREED = "refs/agreed/"
 _SECRET = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
 

@@ -23,6 +23,7 @@ from gitmem.git.objects import Commit, NewObject, Objects, new_object
 from gitmem.git.repository import GitFailed, Repository, run_git
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
+from gitmem.memory.hubs import CLOSED
 from gitmem.memory.memory import Memory
 from gitmem.memory.merge import Loss, Merged, Side, SideName, Touched, merge_mark, merge_trees
 from gitmem.memory.settings import PATH, settings_of
@@ -153,8 +154,9 @@ class _Commits:
         return self._merged(bases) if bases or self._is_chain else self._joined()  # 5, 6
 
     def _one_sided(self) -> Settled:
-        there = self._ours or self._theirs
-        removed = there == self._meeting.agreed and self._meeting.ref.startswith(PROPOSALS)
+        there, ref = self._ours or self._theirs, self._meeting.ref
+        is_over = not self._ours and self._memory.repository.refs.read(CLOSED + ref.removeprefix(PROPOSALS)) is not None
+        removed = ref.startswith(PROPOSALS) and (there == self._meeting.agreed or is_over)
         return self._moved_to("" if removed else there)
 
     def _moved_to(self, new: str) -> Settled:
