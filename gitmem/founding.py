@@ -1,19 +1,20 @@
 """Founding a memory: the bare repository, its first commit, and the hook that guards pushes."""
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from gitmem import assets
+from gitmem.git.hooking import MARK, OURS, hook_text, refreshing
 from gitmem.git.repository import Repository
+from gitmem.git.steps import take
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale
 
+__all__ = ["FOUNDER", "HOOKS", "found", "hook_is_installed", "hook_text", "install_hooks"]
+
 FOUNDER = Caller("gitmem", "none")
-HOOKS = ("pre-receive", "post-receive")
-_MARK = "# gitmem:"
+HOOKS = OURS["memory"]
 # A leading dot would hide the file among the templates.
 _FILE_NAMES = {"gitattributes": ".gitattributes"}
 
@@ -44,29 +45,14 @@ def _templates() -> Iterator[tuple[str, bytes]]:
 
 
 def install_hooks(repository: Repository) -> None:
-    """Put gitmem's hooks into its own bare repository, each pointing to this interpreter."""
-    folder = repository.path / "hooks"
-    folder.mkdir(exist_ok=True)
-    for name in HOOKS:
-        wanted = hook_text(name)
-        file = folder / name
-        current = file.read_text() if file.exists() else None
-        if current is None or (current != wanted and _MARK in current):
-            # a push at this moment must run the old hook or the new one, never an empty one
-            beside = folder / f".{name}-{os.getpid()}"
-            beside.write_text(wanted)
-            beside.chmod(0o755)
-            beside.rename(file)
-
-
-def hook_text(name: str) -> str:
-    """What the hook's file holds on this machine."""
-    return (assets.folder("hooks") / name).read_text().replace("@PYTHON@", sys.executable)
+    """Put gitmem's hooks into its own bare repository, each pointing to this interpreter. Those of others are let alone."""
+    # a push at this moment runs the old hook or the new one, never an empty one
+    take(refreshing(repository.path / "hooks"))
 
 
 def hook_is_installed(repository: Repository, name: str) -> bool:
     """Whether the repository has gitmem's hook, ready to run."""
     file = repository.path / "hooks" / name
-    return file.is_file() and _MARK in file.read_text() and bool(file.stat().st_mode & 0o111)
+    return file.is_file() and MARK in file.read_text() and bool(file.stat().st_mode & 0o111)
 
 

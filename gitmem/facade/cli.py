@@ -30,6 +30,8 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "reindex": ("gitmem.facade.cli_commands:reindex", "Build the search index anew."),
     "merge-driver": ("gitmem.facade.cli_merge:merge_driver", "Merge two versions of a file, for git."),
     "ssh-serve": ("gitmem.facade.cli_ssh:ssh_serve", "Let an ssh key fetch and push as somebody; for authorized_keys."),
+    "hooks": ("gitmem.facade.cli_hooks:hooks", "Put gitmem's hooks beside those of a repository, or take them away."),
+    "check": ("gitmem.facade.cli_check:check", "Check files as the memory would check a push of them."),
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
 }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gitmem.domains.doctor import Finding, Health, examine
+from gitmem.founding import HOOKS
 from gitmem.git.repository import Repository
 from tests.conftest import Team, git
 
@@ -22,7 +23,7 @@ def test_a_new_memory_is_healthy_and_looking_changes_nothing(team: Team) -> None
     assert git(team.memory.path, "for-each-ref") == refs
     names = [each.name for each in report.findings]
     assert names == [
-        "git", "repository", "head", "format", "settings", "hook", "storage", "space", "index", "sessions", "lock", "record",
+        "git", "repository", "head", "format", "settings", *(["hook"] * len(HOOKS)), "storage", "space", "index", "sessions", "lock", "record",
     ]  # fmt: skip
 
 

@@ -234,7 +234,7 @@ def test_whoever_waits_gets_a_message_and_whoever_raises_it_does_not(team: Team)
 def test_a_message_about_a_signal_that_a_crash_swallowed_is_sent_by_raising_it_again(team: Team):
     work(team, "t", agent="ben", status="blocked", waiting_for_signal="x")
     work(team, "u", signals=["x"])
-    git(team.memory.path, "update-ref", "-d", "refs/gitmem/messages/web")  # the process ended between the two refs
+    git(team.memory.path, "-c", "core.hooksPath=/dev/null", "update-ref", "-d", "refs/gitmem/messages/web")  # the process ended between the two refs
     assert inbox(team, "ben") == []
     assert "x was raised by ann" in briefed(team, "signals", "ben")[0]
     work(team, "u", signals=["x"])
@@ -388,7 +388,7 @@ def past_the_gate(team: Team, ref: str, files: dict[str, str], tmp_path: Path) -
         oid = git(team.memory.path, "hash-object", "-w", str(tmp_path / "file")).strip()
         git(team.memory.path, "update-index", "--add", "--cacheinfo", f"100644,{oid},{path}")
     tree = git(team.memory.path, "write-tree").strip()
-    git(team.memory.path, "update-ref", ref, git(team.memory.path, "commit-tree", "-m", "x", tree).strip())
+    git(team.memory.path, "-c", "core.hooksPath=/dev/null", "update-ref", ref, git(team.memory.path, "commit-tree", "-m", "x", tree).strip())
     (team.memory.path / "index").unlink()
 
 

@@ -1,0 +1,37 @@
+"""Checking: the gate's word on files that nobody asks to let in yet, in a clone or on a forge."""
+
+from dataclasses import dataclass
+
+from gitmem.git.repository import Repository
+from gitmem.memory import gate
+from gitmem.memory.caller import Caller
+from gitmem.memory.settings import settings_of
+from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, View
+from gitmem.records.codec import Problem
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How many files differ, and what is wrong with them, in the order of their paths."""
+
+    files: int
+    problems: tuple[Problem, ...]
+
+
+def check(repository: Repository, base: str, tree: str, caller: Caller | None = None) -> Checked:
+    """Check what differs between a commit ("" for nothing at all) and a tree. Raises NewerFormat.
+
+    Without a `caller`, nothing is said about who may do it.
+    """
+    before = View(repository.objects, ParsedFiles(), MAIN_PLACE, base)
+    settings_of(before)
+    known = before.tree if before.tree != NO_TREE else None
+    edits = {path: gate.Edit(was, now) for path, was, now in repository.objects.differences(known, tree)}
+    asks = caller or Caller("unknown", "push")
+    problems = gate.check(gate.Change(before, edits, asks, repository.objects.blob, proposed=caller is None))
+    return Checked(len(edits), tuple(sorted(problems, key=lambda each: (each.path, each.line, each.field))))
+
+
+def counted(count: int, what: str) -> str:
+    """`1 problem`, `2 problems`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
