@@ -38,7 +38,7 @@ R = TypeVar("R", bound=Record)
 SideName = Literal["ours", "theirs"]
 When = Callable[[str], datetime]
 _ROUNDS_MAX = 20
-MERGER = Caller("gitmem", "push")
+MERGER = Caller("gitmem", "none")
 
 
 @dataclass(frozen=True)

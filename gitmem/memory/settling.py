@@ -36,7 +36,7 @@ FOUNDING = "found this memory"
 PROPOSALS = "refs/heads/proposals/"
 _MERGE = "merge what two clones did\n\nGitmem-Verb: sync\n"
 # Who wrote what comes in was checked by the side that it comes from; here it is checked what it says.
-_SYNC = Caller("gitmem", "push")
+_SYNC = Caller("gitmem", "none")
 _SLUG_MAX = 40
 _NEVER = datetime.fromtimestamp(0, UTC)
 

@@ -41,6 +41,7 @@ CLONES = ("ann", "bob", "eve")
 PROJECTS = ("web", "api")
 LOCKS, MESSAGES = Place("locks", "web"), Place("messages", "web")
 EDITABLE = (Knowledge, BacklogItem, Checklist, Guideline)
+ROUNDS_MAX = 3
 EPOCH = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 _SHARED = ("refs/heads/", "refs/tags/", "refs/gitmem/")
 
@@ -321,9 +322,14 @@ def converge(template: Path, actions: list[tuple[Act, str, int, int]]) -> None:
 
 
 def _sync_all(world: World) -> None:
-    """Everybody once, and again all but the last, who has seen what the others did."""
-    for name in (*CLONES, *CLONES[:-1]):
-        world.sync(name)
+    """Everybody once, and again all but the last, who has seen what the others did; who lost a lock is told by a message."""
+    for _ in range(ROUNDS_MAX):
+        for name in (*CLONES, *CLONES[:-1]):
+            world.sync(name)
+        refs = [_refs(world.folder / f"{name}.git") for name in ("hub", *CLONES)]
+        if all(each == refs[0] for each in refs):
+            return
+    raise AssertionError("they do not come together")
 
 
 def _refs(path: Path) -> dict[str, str]:
@@ -351,7 +357,7 @@ def _check(world: World) -> None:
     missing = [word for word, place in world.words.items() if not _has(contents.get(place.family, []), word)]
     assert missing == []
     _check_records(memory)
-    assert run_git(world.folder / "hub.git", "fsck", "--strict") == ""
+    assert run_git(world.folder / "hub.git", "fsck", "--strict", "--no-dangling") == ""
 
 
 def _has(texts: list[bytes], word: str) -> bool:
