@@ -138,7 +138,6 @@ class Desk:
         """Edits that land as one commit, authored by the caller, when the `with` block ends.
 
         `agreed`: at the hub first, if the memory has one that decides; `local_only` says why that could not be.
-
         `body` is the caller's own text for the commit's message. Raises BadArgument if a message cannot hold it,
         NotProposable.
         """

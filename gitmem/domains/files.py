@@ -1,6 +1,7 @@
 """Importing this module declares the record kinds of `main` with their gate rules: all that a push to it needs."""
 
 import gitmem.domains.autopilot.record
+import gitmem.domains.backlog.claims
 import gitmem.domains.backlog.dependencies
 import gitmem.domains.backlog.record
 import gitmem.domains.checklists

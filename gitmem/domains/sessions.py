@@ -19,6 +19,7 @@ from gitmem.memory.view import Place, View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
 from gitmem.records.kind import Record, field, kind, kind_of
+from gitmem.records.merging import keyed
 from gitmem.verbs import checked_limit, verb
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class LiveSession(Record):
     agent: str = field("who works", check=one_line, example="ann")
     task: str = field("what they work on", default="", check=(at_most(2000), plain_text))
     role: str = field("as what", default="", check=(at_most(500), plain_text))
-    capabilities: tuple[Capability, ...] = field("what they can do", default=(), check=(at_most(100), each(a_capability)))
+    capabilities: tuple[Capability, ...] = field(
+        "what they can do", default=(), check=(at_most(100), each(a_capability)), merge=keyed("name")
+    )
     working_directory: str = field("where on their machine", default="", check=(at_most(500), plain_text))
     spawned_by: str = field("the agent that started this one", default="", check=at_most(100))
     started: datetime | None = field("when it began", default=None)

@@ -41,8 +41,21 @@ def pushes_speak_for_themselves(change: Change) -> Iterator[Problem]:
         decoded = change.decoded(path)
         after = decoded.record if decoded else None
         whose = _whose(before, after)
+        if after is not None and _gives_up(change, before, after):
+            continue
         if whose and not change.caller.may_speak_for(whose) and (after is not None or not _is_over(change, before)):
             yield Problem(path, "", f"is of {whose}, and {change.caller.name}, who pushes, may not speak for {whose}")
+
+
+def _gives_up(change: Change, before: Record | None, after: Record) -> bool:
+    """Whether it says that somebody has lost something to another clone: their own clone tells, in a sync."""
+    match after:
+        case locks.BrokenLock() if before is None:
+            return change.caller.may_speak_for(after.agent)
+        case Message() if before is None:
+            return after.from_agent == "gitmem" and change.caller.may_speak_for(after.to)
+        case _:
+            return False
 
 
 def _whose(before: Record | None, after: Record | None) -> str:

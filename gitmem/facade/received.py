@@ -15,10 +15,12 @@ from gitmem.domains.reviews.closing import Ending, close, tidy
 from gitmem.domains.reviews.record import BRANCHES, CLOSED
 from gitmem.domains.reviews.standing import is_on_main, look
 from gitmem.errors import GitmemError, NotFound
+from gitmem.facade.pusher import UNKNOWN, identify
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import MAIN
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
+from gitmem.memory.pushers import note_of
 from gitmem.names import name_problem
 
 if TYPE_CHECKING:
@@ -81,13 +83,15 @@ def _withdrawn(memory: Memory, proposal_id: str, tip: str) -> Iterator[str]:
 
 
 def pusher_of(memory: Memory, commit: str) -> str:
-    """Who pushes: as the front door says, else as the pushed commit does."""
-    return os.environ.get("GITMEM_PUSHER") or memory.repository.objects.commit(commit).author.name
+    """Who brought a commit to where it is now, as the gate has noted; else who pushes, "unknown" if nothing proves it."""
+    note = note_of(memory.repository, commit)
+    noted = (note.let_in_by or note.pusher) if note else ""
+    return noted or identify(memory.repository, memory.view(), []).name or UNKNOWN
 
 
 def _desk(memory: Memory, pusher: str) -> Desk:
     # a person's name need not be one that an agent can have; the record names them all the same
-    caller = Caller("gitmem" if name_problem(pusher) else pusher, "push")
+    caller = Caller("gitmem") if name_problem(pusher) or pusher == UNKNOWN else Caller(pusher, "push")
     # closing looks nothing up in the index, which takes long to load
     return Desk(memory, cast("Index", None), caller, verb="push")
 

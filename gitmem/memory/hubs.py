@@ -13,6 +13,8 @@ from gitmem.names import check_name, shown
 
 PATIENCE_SECONDS = 5.0  # for which an agent's call waits for a hub
 DEFAULT_NAME = "hub"
+CLOSED = "refs/tags/closed/"  # what proposals were that are over
+TAGS = ("refs/tags/specs/", "refs/tags/state/", CLOSED)
 AGREED = "refs/agreed/"
 _SECRET = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
 
@@ -49,7 +51,7 @@ class Hub:
             # a pattern, since a ref that is named as a whole must be there; the few beside it do no harm
             folder = only if only == MAIN else f"{only.rpartition('/')[0]}/*"
             return (f"+{folder}:{self.tracking(folder)}",)
-        shared = (MAIN, "refs/heads/proposals/*", "refs/tags/specs/*", "refs/gitmem/*")
+        shared = (MAIN, "refs/heads/proposals/*", *(f"{each}*" for each in TAGS), "refs/gitmem/*")
         return (*(f"+{each}:{self.tracking(each)}" for each in shared), "^refs/gitmem/archive/*")
 
     def remote(

@@ -18,16 +18,15 @@ from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
 from gitmem.memory.pending import StorageFailed
 from gitmem.memory.view import ParsedFiles, Place
-from gitmem.names import check_name, name_problem
+from gitmem.names import check_name
 from gitmem.records.check import a_name
-from gitmem.records.codec import decode, encode
-from gitmem.records.kind import Record, field, kind_at
+from gitmem.records.codec import encode
+from gitmem.records.kind import Record, field
 
 if TYPE_CHECKING:
     from gitmem.git.maintenance import Upkeep
 
 _TRIES = 100
-MARK_MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +46,6 @@ class MarkRefused(GitmemError):
 
     def __init__(self, ref: str) -> None:
         super().__init__(f"{ref} keeps changing; nothing of this call was kept.", fix="Call it again in a moment.")
-
-
-def mark_problems(repository: Repository, ref: str, oid: str) -> Iterator[str]:
-    """What is wrong with a mark that comes from elsewhere, in words that go on from its ref."""
-    family, *names = ref.removeprefix("refs/gitmem/").split("/")
-    declared = kind_at("mark.yaml", family)
-    if declared is None or not issubclass(declared.record, Mark) or len(names) != 2 or any(map(name_problem, names)):
-        yield "is no ref that gitmem keeps"
-        return
-    kind, data = repository.objects.read(oid)
-    head, _, content = data.partition(b"\n")
-    if kind != "blob" or head != f"# {ref}".encode() or len(data) > MARK_MAX_BYTES:
-        yield "is no mark: a file whose first line names the ref, of at most 1 MiB"
-        return
-    for problem in decode(declared, f"{names[1]}.yaml", content, scope=f"projects/{names[0]}").problems:
-        yield f"has a problem: {problem}"
 
 
 class MarkBook:

@@ -38,7 +38,7 @@ R = TypeVar("R", bound=Record)
 SideName = Literal["ours", "theirs"]
 When = Callable[[str], datetime]
 _ROUNDS_MAX = 20
-MERGER = Caller("gitmem", "push")
+MERGER = Caller("gitmem", "none")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Loss:
     lost: bytes | None
     why: str
     side: SideName = field(default="ours", compare=False)
+    is_told: bool = field(default=False, compare=False)  # whoever lost is told, and there is nothing left to decide
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,7 @@ class Draft:
             "ours": (self._view(ours.tree), ours.when), "theirs": (self._view(theirs.tree), theirs.when),
         }  # fmt: skip
         self.landed_side = landed
+        self.is_decided = False  # whether the landed side is a hub, which decides who holds what
         self.other_side: SideName = "theirs" if landed == "ours" else "ours"
         self.result: dict[str, Entry | None] = {}
         self.blobs: dict[str, NewObject] = {}
@@ -317,8 +319,11 @@ class Draft:
         return {path: gate.Edit(was, now) for path, was, now in pairs if was != now}
 
     def change(self) -> gate.Change:
-        """The merge as the gate sees it from the landed side."""
-        return gate.Change(self.landed, self.edits(self.landed), MERGER, self.read, proposed=True)
+        """The merge as the gate sees it from the landed side.
+
+        Forced: it is many changes at once, and what looks like a slip of one may have been several steps.
+        """
+        return gate.Change(self.landed, self.edits(self.landed), MERGER, self.read, forced=True, proposed=True)
 
     def merged(self) -> Merged:
         """The result."""
@@ -347,6 +352,7 @@ def merge_trees(
 ) -> Merged:
     """The merge of two trees of one place that come from `base_tree` (`NO_TREE` if nothing is known of that)."""
     draft = Draft(objects, parsed, place, base_tree, ours, theirs, landed or _later_as_a_whole(ours, theirs))
+    draft.is_decided = landed is not None
     for names in _Changes(draft, ours.tree, theirs.tree).groups():
         _merge_group(draft, names)
     for settle in SETTLERS:

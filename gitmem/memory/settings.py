@@ -12,6 +12,7 @@ from gitmem.names import shown
 from gitmem.records.check import a_name, at_most, between, each, one_line
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import keyed
 
 FORMAT_VERSION = 1
 PATH = "gitmem.yaml"
@@ -92,11 +93,11 @@ class Settings(Record):
     admins_act_for_owners: bool = field("whether admins may change what others own", default=True)
     people: tuple[Person, ...] = field(
         "who pushes: name, os_users, emails, and the agents that they speak for",
-        default=(), check=(at_most(500), people_are_named),
+        default=(), check=(at_most(500), people_are_named), merge=keyed("name"),
     )
     policies: tuple[Policy, ...] = field(
         "how changes come in, by paths and kinds: direct, owner or review; the last that fits counts",
-        default=(), check=(at_most(200), selection_problem),
+        default=(), check=(at_most(200), selection_problem), merge=keyed(lambda policy: (policy.paths, policy.kinds)),
     )
 
     def review_of(self, path: str) -> Review:

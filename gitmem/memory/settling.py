@@ -23,6 +23,7 @@ from gitmem.git.objects import Commit, NewObject, Objects, new_object
 from gitmem.git.repository import GitFailed, Repository, run_git
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
+from gitmem.memory.hubs import CLOSED
 from gitmem.memory.memory import Memory
 from gitmem.memory.merge import Loss, Merged, Side, SideName, Touched, merge_mark, merge_trees
 from gitmem.memory.settings import PATH, settings_of
@@ -35,7 +36,7 @@ FOUNDING = "found this memory"
 PROPOSALS = "refs/heads/proposals/"
 _MERGE = "merge what two clones did\n\nGitmem-Verb: sync\n"
 # Who wrote what comes in was checked by the side that it comes from; here it is checked what it says.
-_SYNC = Caller("gitmem", "push")
+_SYNC = Caller("gitmem", "none")
 _SLUG_MAX = 40
 _NEVER = datetime.fromtimestamp(0, UTC)
 
@@ -153,8 +154,9 @@ class _Commits:
         return self._merged(bases) if bases or self._is_chain else self._joined()  # 5, 6
 
     def _one_sided(self) -> Settled:
-        there = self._ours or self._theirs
-        removed = there == self._meeting.agreed and self._meeting.ref.startswith(PROPOSALS)
+        there, ref = self._ours or self._theirs, self._meeting.ref
+        is_over = not self._ours and self._memory.repository.refs.read(CLOSED + ref.removeprefix(PROPOSALS)) is not None
+        removed = ref.startswith(PROPOSALS) and (there == self._meeting.agreed or is_over)
         return self._moved_to("" if removed else there)
 
     def _moved_to(self, new: str) -> Settled:
@@ -232,6 +234,8 @@ class _Commits:
         objects: list[NewObject] = []
         onto = self._objects.commit(settled.new)
         for loss in settled.losses:
+            if loss.is_told:
+                continue
             blob = None if loss.lost is None else new_object("blob", loss.lost)
             tree, new = graft(self._objects, onto.tree, {loss.path: blob})
             if tree == onto.tree:

@@ -15,7 +15,7 @@ from gitmem.git.objects import NewObject
 from gitmem.git.refs import RefLocked
 from gitmem.git.remote import NoSuchRef, Progress, Pushed, Remote, Update
 from gitmem.git.repository import MAIN, GitFailed, run_git
-from gitmem.memory.hubs import Hub
+from gitmem.memory.hubs import TAGS, Hub
 from gitmem.memory.memory import Memory
 from gitmem.memory.merge import Loss
 from gitmem.memory.pending import StorageFailed
@@ -278,7 +278,7 @@ class Sync:
 
 def shared_refs(memory: Memory) -> dict[str, str]:
     """The refs of a memory that clones share."""
-    prefixes = ("refs/heads/", "refs/tags/specs/", "refs/gitmem/")
+    prefixes = ("refs/heads/", *TAGS, "refs/gitmem/")
     every = {ref: oid for prefix in prefixes for ref, oid in memory.repository.refs.list(prefix).items()}
     return {ref: oid for ref, oid in every.items() if is_shared(ref)}
 
@@ -286,10 +286,10 @@ def shared_refs(memory: Memory) -> dict[str, str]:
 def is_shared(ref: str) -> bool:
     """Whether a ref is one that clones share; a hub may have others, of a newer gitmem or of nobody."""
     if not ref.startswith("refs/gitmem/"):
-        return ref == MAIN or ref.startswith((PROPOSALS, "refs/tags/specs/"))
+        return ref == MAIN or ref.startswith((PROPOSALS, *TAGS))
     family, *names = ref.removeprefix("refs/gitmem/").split("/")
     known = any(kind.record.ref == family for kind in KINDS.values())
-    return known and 1 <= len(names) <= 2 and not any(map(name_problem, names))
+    return known and 1 <= len(names) <= 2 and not any(name_problem(each) for each in names if each != "shared")
 
 
 def sync_with(

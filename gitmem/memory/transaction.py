@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Lander(Protocol):
-    """What commits land with: the writer of a memory, a draft, or an agreement with its hub."""
+    """What commits land with: the writer of a memory, an agreement with its hub, or a draft."""
 
     def land(self, pending: PendingCommit) -> str:
         """Commit what is pending; the id of its commit, "" if it changes nothing."""

@@ -1,9 +1,9 @@
 """Merging two trees of records: the scenarios one by one, and what holds of any two edits."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +25,7 @@ from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_trees
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, Place, View
 from gitmem.memory.writer import graft
 from gitmem.records.codec import decode, encode
-from gitmem.records.kind import Record, kind_at
+from gitmem.records.kind import KINDS, Record, kind_at
 
 Files = Mapping[str, bytes]
 NINE = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
@@ -217,6 +217,17 @@ def test_what_is_too_much_together_is_the_later_version(bench: Bench):
     assert merged.tags == theirs
     assert loss.lost is not None
     assert b"ours-19" in loss.lost
+
+
+def test_every_list_of_things_says_what_its_things_are_known_by():
+    hints = {kind.name: get_type_hints(kind.record) for kind in KINDS.values()}
+    lists = [
+        (kind.name, f.name)
+        for kind in KINDS.values()
+        for f in fields(kind.record)
+        if get_origin(hint := hints[kind.name][f.name]) is tuple and is_dataclass(get_args(hint)[0]) and not f.metadata["merge"]
+    ]
+    assert lists == []
 
 
 # --- prose ---------------------------------------------------------------------------------------------

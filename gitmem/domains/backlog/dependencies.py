@@ -130,7 +130,7 @@ def dependencies_hold(change: Change) -> Iterator[Problem]:
         item = _record(change, path)
         if isinstance(item, BacklogItem):
             yield from _place_problems(change, path, item, [scope for scope in scopes if scope != item.scope])
-            yield from _link_problems(after, path, item, before.get(item.id))
+            yield from _link_problems(change, after, path, item, before.get(item.id))
 
 
 def _is_item(path: str) -> bool:
@@ -161,14 +161,15 @@ def _place_problems(change: Change, path: str, item: BacklogItem, others: list[s
         yield Problem(path, "", f"is the same item as {other}; an item is in one place, so remove one of the two files")
 
 
-def _link_problems(after: Items, path: str, item: BacklogItem, old: BacklogItem | None) -> Iterator[Problem]:
+def _link_problems(change: Change, after: Items, path: str, item: BacklogItem, old: BacklogItem | None) -> Iterator[Problem]:
     links: tuple[Link, ...] = ("blocked_by", "parent")
     for link in links:
         named = after.links(item.id, link)
         known = () if old is None else old.blocked_by if link == "blocked_by" else (old.parent,)
         new = [each for each in named if each not in known]
         for each in new:
-            if after.get(each) is None and hex_of(each):
+            # what was removed since, in the same change, is missing rightly
+            if not change.forced and after.get(each) is None and hex_of(each):
                 yield Problem(path, link, f"names {shown(each)}, which is no backlog item; full ids of items are accepted")
         if new and (way := after.circle(item.id, link)):
             what = "waits for itself" if link == "blocked_by" else "is a part of itself"

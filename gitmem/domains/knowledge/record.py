@@ -16,7 +16,7 @@ from gitmem.names import hex_of, now
 from gitmem.records.check import at_most, bytes_at_most, each, not_blank, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
-from gitmem.records.merging import furthest
+from gitmem.records.merging import furthest, union
 from gitmem.records.shape import Json
 
 MemoryType = Literal[
@@ -99,7 +99,7 @@ class Knowledge(Record):
     files_related: tuple[str, ...] = field(
         "paths in the code that it is about", index="path", default=(), check=(at_most(100), each(one_line), each(at_most(400)))
     )
-    links: tuple[Link, ...] = field("links to other records", default=(), check=(at_most(100), links_are_named))
+    links: tuple[Link, ...] = field("links to other records", default=(), check=(at_most(100), links_are_named), merge=union)
     interface: Interface | None = field("the interface it describes", default=None)
     superseded_by: str = field("the id of what holds instead", default="", check=at_most(120))
     restores_to: str = field("the status it had before it was archived", default="", check=a_status)
@@ -148,7 +148,7 @@ def successors_are_there(change: Change) -> Iterator[Problem]:
             continue
         before = change.before.record(path)
         known = isinstance(before, Knowledge) and before.superseded_by == record.superseded_by
-        if not known and not _is_there(change, record):
+        if not known and not change.forced and not _is_there(change, record):
             yield Problem(path, "superseded_by", f"is {record.superseded_by[:60]!r}, which is no record's id")
 
 

@@ -72,7 +72,7 @@ def composed(
         # The same text has the same first digits: whoever sends it twice is seen by the names in one folder.
         id=f"{slugify(subject)}-{digest[:SAME_DIGITS]}{secrets.token_hex(3)}",
         from_agent=check_name(desk.agent, "agent"), to=to, subject=subject, message=text,
-        from_project=desk.project if desk.project != project else "",
+        from_project=desk.asked_project if desk.asked_project != project else "",
         priority=priority, category=category, flags=destructive_acts(f"{subject}\n{text}"),
         sent=moment.replace(microsecond=0), microsecond=moment.microsecond, session=desk.caller.session,
     )

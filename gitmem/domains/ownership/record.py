@@ -9,6 +9,7 @@ from gitmem.memory.view import View
 from gitmem.names import shown
 from gitmem.records.check import a_name, at_most, one_line
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import keyed
 
 OWNERS_PATH = "OWNERS.yaml"
 CODEOWNERS_PATH = "CODEOWNERS"
@@ -77,13 +78,17 @@ class Owners(Record):
 
     home: ClassVar[str] = OWNERS_PATH
 
-    teams: tuple[Team, ...] = field("names for several owners: name, members", default=(), check=(at_most(100), teams_are_named))
+    teams: tuple[Team, ...] = field(
+        "names for several owners: name, members", default=(), check=(at_most(100), teams_are_named),
+        merge=keyed("name"),
+    )
     entries: tuple[Entry, ...] = field(
         "in order, paths (gitignore patterns) or kinds or both, and their owners: agents, people, teams",
-        default=(), check=(at_most(1000), entries_are_whole),
+        default=(), check=(at_most(1000), entries_are_whole), merge=keyed(lambda entry: (entry.paths, entry.kinds)),
     )
     handles: tuple[Handle, ...] = field(
-        "what they are called on the forge, for CODEOWNERS: name, forge", default=(), check=(at_most(500), handles_are_handles)
+        "what they are called on the forge, for CODEOWNERS: name, forge", default=(), check=(at_most(500), handles_are_handles),
+        merge=keyed("name"),
     )
 
     def of(self, path: str) -> tuple[str, ...]:

@@ -172,24 +172,29 @@ def _moves(path: str, before: Proposal, after: Proposal) -> Iterator[Problem]:
 
 @rule
 def nobody_speaks_for_others(change: Change) -> Iterator[Problem]:
-    """A verb's caller proposes, comments and closes in their own name; nobody approves what is their own."""
+    """Whoever asks comments and closes in their own name, or for whom they may speak; nobody approves what is their own."""
     if change.before.place.family != FAMILY:
         return
     for path, edit in change.edits.items():
         after = _after(change, path) if edit.new else None
         if isinstance(after, Approval):
             yield from _approval_problems(change, path, after)
-        if after is None or change.caller.proof == "push" or change.caller.name == "gitmem":
-            continue  # a clone brings what others said in it
-        if isinstance(after, Comment) and after.author != change.caller.name:
-            yield Problem(path, "author", f"is {after.author}, and not {change.caller.name}")
-        is_end = isinstance(after, Proposal) and _closes(change.before.record(path), after)
-        if isinstance(after, Proposal) and is_end and after.closed_by not in ("", change.caller.name):
-            yield Problem(path, "closed_by", f"is {after.closed_by}, and not {change.caller.name}")
+        if after is None or change.caller.is_gitmem:
+            continue  # it notes what a push did, and merges what clones bring
+        for name, who in _new_names(change.before.record(path), after):
+            if who and not change.caller.may_speak_for(who):
+                yield Problem(path, name, f"is {who}, and {change.caller.name} may not speak for {who}")
 
 
-def _closes(before: Record | None, after: Proposal) -> bool:
-    return not isinstance(before, Proposal) or before.status != after.status
+def _new_names(before: Record | None, after: Record) -> Iterator[tuple[str, str]]:
+    """Who a record newly says that did something, by field."""
+    match before, after:
+        case _, Comment() if before is None:
+            yield "author", after.author
+        case Proposal(), Proposal() if before.status != after.status:
+            yield "closed_by", after.closed_by
+        case None, Proposal() if after.status != "open":
+            yield "closed_by", after.closed_by
 
 
 def _approval_problems(change: Change, path: str, approval: Approval) -> Iterator[Problem]:

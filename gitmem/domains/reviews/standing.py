@@ -21,6 +21,7 @@ from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.objects import Commit, Difference, MissingObject
 from gitmem.git.repository import MAIN, GitFailed, run_git
 from gitmem.memory.memory import Memory
+from gitmem.memory.pushers import note_of
 from gitmem.memory.view import View
 from gitmem.names import in_a_line, name_problem, shown
 
@@ -84,13 +85,25 @@ class Standing:
 
     @cached_property
     def authors(self) -> frozenset[str]:
-        """All who wrote any of it."""
+        """All who proposed any of it: whose commits it has, and who pushed those of others than members."""
         try:
             range_ = [self.tip, *([f"^{self.base}"] if self.base else [])]
-            names = run_git(self.memory.path, "log", "--no-merges", "--format=%an", *range_).splitlines() if self.tip else []
+            lines = run_git(self.memory.path, "log", "--no-merges", "--format=%H %an", *range_).splitlines() if self.tip else []
         except GitFailed:
-            names = []
-        return frozenset((self.author, *names))
+            lines = []
+        commits = [line.partition(" ") for line in lines]
+        pushers = {self._pusher(oid) for oid, _, name in commits if name not in self._members}
+        return frozenset({self.author, *(name for _, _, name in commits), *pushers} - {""})
+
+    def _pusher(self, commit: str) -> str:
+        note = note_of(self.memory.repository, commit)
+        return note.pusher if note else ""
+
+    @cached_property
+    def _members(self) -> set[str]:
+        view = self.memory.view()
+        found = (view.record(project_path(name)) for name in view.names("projects"))
+        return {member.name for each in found if isinstance(each, Project) for member in each.members}
 
     @cached_property
     def changes(self) -> tuple[Difference, ...]:
