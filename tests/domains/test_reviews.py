@@ -527,7 +527,7 @@ def test_the_record_of_a_review_is_never_rewritten(team: Team):
     assert "author cannot change; it is bob" in refused(team, edited(open_, author="eve"))
     assert "cannot go back from merged to open" in refused(team, edited(merged, status="open"))
     assert "closed_by cannot change; it was ann" in refused(team, edited(merged, closed_by="bob"))
-    assert "closed_by is ann, and not bob" in refused(team, edited(open_, status="merged", closed_by="ann"))
+    assert "closed_by is ann, and bob may not speak for ann" in refused(team, edited(open_, status="merged", closed_by="ann"))
     assert "cannot be removed" in refused(team, lambda change, _: change.delete(path_of(open_)))
     comment = next(path for path, _ in team.memory.view(place_of("web")).files("comments"))
     assert "cannot be changed" in refused(team, lambda change, view: change.put(replace(view.record(comment), comment="Bad.")))
