@@ -1,5 +1,6 @@
 """Proposals: what becomes one, who lets it in, what stays of those that nobody lets in."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from gitmem.index.search import Index
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
+from gitmem.memory.settings import Policy, settings_of
 from gitmem.verbs import VERBS, find
 from tests.conftest import Team, git
 
@@ -413,6 +415,58 @@ def test_a_proposal_that_no_longer_fits_says_which_files_and_who_changed_them(te
     assert "was removed on main" in team.refusal("approve_proposal", id=proposal).message
 
 
+def test_a_proposal_and_main_that_changed_other_parts_of_a_record_both_come_in(team: Team):
+    record = team.call("record_learning", topic="Retries back off", content="First.\n\nMiddle.\n\nLast.")
+    edit = {"id": record["id"], "operation": "find_replace"}
+    proposal = team.call("edit", agent="bob", find="Last.", text="Last, by bob.", as_proposal=True, **edit)["proposal"]
+    team.call("edit", agent="carl", find="First.", text="First, by carl.", **edit)
+    assert team.call("get_proposal", id=proposal)["conflicts"] == []
+    team.call("approve_proposal", id=proposal)
+    whole = team.call("get_by_id", id=record["id"])
+    assert whole["content"] == "First, by carl.\n\nMiddle.\n\nLast, by bob."
+    assert whole["approver"] == "ann"
+    assert {(part["author"], part["text"].strip()) for part in team.call("blame", id=record["id"])["parts"]} >= {
+        ("bob", "Last, by bob."), ("carl", "First, by carl.")
+    }
+
+
+# --- policies --------------------------------------------------------------------------------------
+
+
+def policy(team: Team, review: str) -> None:
+    settings = replace(settings_of(team.memory.view()), policies=(Policy(review=review, paths=("projects/*/knowledge/",)),))
+    with team.memory.transaction(team.memory.view(), Caller("gitmem"), "policy") as change:
+        change.put(settings)
+
+
+def test_what_is_under_review_becomes_a_proposal_by_itself_and_another_member_lets_it_in(team: Team):
+    policy(team, "review")
+    answer = team.call("record_learning", **LEARNING)
+    assert answer["note"].startswith("Proposed, and not in the memory yet.")
+    assert "nobody approves their own" in team.refusal("approve_proposal", id=answer["proposal"]).message
+    team.call("approve_proposal", agent="carl", id=answer["proposal"])
+    assert team.call("get_by_id", id=answer["id"])["approver"] == "carl"
+    assert "proposal" not in team.call("add_backlog_item", title="Elsewhere")
+
+
+def test_what_is_for_owners_becomes_a_proposal_of_others(team: Team):
+    policy(team, "owner")
+    proposal = team.call("record_learning", agent="bob", **LEARNING)["proposal"]
+    error = team.refusal("approve_proposal", agent="carl", id=proposal)
+    assert "is for ann to let in" in error.message
+    assert team.call("approve_proposal", id=proposal)["status"] == "merged"
+    assert "proposal" not in team.call("record_learning", topic="Other", content="By an admin.")
+
+
+def test_a_batch_under_review_becomes_one_proposal(team: Team):
+    records = [team.call("record_learning", topic=f"Number {n}", content=f"x{n}", tags=["old"]) for n in range(3)]
+    policy(team, "review")
+    proposal = team.call("archive_by_tag", agent="bob", tag="old", reason="They are old.")["proposal"]
+    assert team.call("get_proposal", id=proposal)["reason"] == "They are old."
+    team.call("approve_proposal", id=proposal)
+    assert {team.call("get_by_id", id=each["id"])["status"] for each in records} == {"archived"}
+
+
 def test_what_main_has_word_for_word_is_merged_already(team: Team):
     proposal = team.call("propose", agent="bob", title="Readme", reason="x", changes=[{"path": "README.md", "content": "# Ours\n"}])["id"]
     head = git(team.memory.path, "commit-tree", f"proposals/{proposal}^{{tree}}", "-p", "main", "-m", "squashed").strip()
@@ -485,6 +539,21 @@ def test_a_branch_that_is_gone_is_a_withdrawn_proposal(team: Team):
     assert (shown["status"], shown["note"]) == ("withdrawn", "its branch was removed")
 
 
+def test_new_commits_on_the_branch_of_a_rejected_proposal_are_not_hidden(team: Team):
+    name = branch(team, "by-hand")
+    team.call("reject_proposal", id=name, reason="no")
+    git(team.memory.path, "update-ref", f"refs/heads/proposals/{name}", git(team.memory.path, "commit-tree", "main^{tree}", "-p", f"closed/{name}", "-m", "x").strip())
+    shown = team.call("get_proposal", id=name)
+    assert (shown["status"], shown["note"]) == ("merged", "everything of it is on main already")
+    branch(team, "other", "# Other\n")
+    git(team.memory.path, "update-ref", f"refs/heads/proposals/{name}", "refs/heads/proposals/other")
+    shown = team.call("get_proposal", id=name)
+    assert (shown["status"], shown["note"]) == ("open", "it was rejected before; its branch has new commits")
+    team.call("withdraw_proposal", id=name)
+    assert status(team, name) == "rejected"
+    assert "+# Other" in team.call("get_proposal", id=name)["diff"]
+
+
 def test_refs_go_that_git_has_packed(team: Team):
     proposal = proposed(team)
     git(team.memory.path, "pack-refs", "--all")
@@ -515,8 +584,6 @@ def refused(team: Team, change_of: Any, agent: str = "bob") -> str:
 
 
 def test_the_record_of_a_review_is_never_rewritten(team: Team):
-    from dataclasses import replace
-
     open_, merged = proposed(team), proposed(team, content="Other.")
     team.call("approve_proposal", id=merged)
     team.call("comment_proposal", id=open_, comment="Fine.")
@@ -527,7 +594,7 @@ def test_the_record_of_a_review_is_never_rewritten(team: Team):
     assert "author cannot change; it is bob" in refused(team, edited(open_, author="eve"))
     assert "cannot go back from merged to open" in refused(team, edited(merged, status="open"))
     assert "closed_by cannot change; it was ann" in refused(team, edited(merged, closed_by="bob"))
-    assert "closed_by is ann, and not bob" in refused(team, edited(open_, status="merged", closed_by="ann"))
+    assert "closed_by is ann, and bob may not speak for ann" in refused(team, edited(open_, status="merged", closed_by="ann"))
     assert "cannot be removed" in refused(team, lambda change, _: change.delete(path_of(open_)))
     comment = next(path for path, _ in team.memory.view(place_of("web")).files("comments"))
     assert "cannot be changed" in refused(team, lambda change, view: change.put(replace(view.record(comment), comment="Bad.")))

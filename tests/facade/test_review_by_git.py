@@ -11,6 +11,7 @@ from serving import over_stdio
 from test_push import Person
 
 from gitmem.facade.received import received
+from gitmem.memory.claims import claim
 from tests.conftest import Team, git
 
 LEARNING = {"topic": "Retries back off", "content": "With jitter."}
@@ -28,7 +29,11 @@ def bob(team: Team) -> str:
 
 
 @pytest.fixture
-def pat(team: Team, tmp_path: Path) -> Person:
+def pat(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
+    """Somebody whom a front door knows as pat."""
+    team.call("project", action="add_human", name="web", member="pat", tier="admin")
+    for name, value in claim(team.memory.path, "pat").items():
+        monkeypatch.setenv(name, value)
     return Person(team.memory.path, tmp_path / "clone")
 
 
@@ -49,7 +54,7 @@ def branches(team: Team) -> list[str]:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("way", ["git", "verbs"])
-async def test_a_proposal_over_mcp_is_reviewed_and_seen_as_merged_by_its_agent(team: Team, tmp_path: Path, way: str):
+async def test_a_proposal_over_mcp_is_reviewed_and_seen_as_merged_by_its_agent(team: Team, pat: Person, way: str):
     settings = json.dumps({"agent": "bob", "project": "web"})
     async with Client(over_stdio(team.memory.path, settings)) as client:
         made = await client.call_tool("memory_record_learning", {**LEARNING, "as_proposal": "Please look at this."})
@@ -59,7 +64,7 @@ async def test_a_proposal_over_mcp_is_reviewed_and_seen_as_merged_by_its_agent(t
         assert found.structured_content["results"] == []
 
         if way == "git":
-            pat = Person(team.memory.path, tmp_path / "clone")
+            git(pat.clone, "fetch", "-q")
             text = git(pat.clone, "diff", f"main...origin/proposals/{proposal}")
             assert "+With jitter." in text
             git(pat.clone, "merge", "-q", "--no-ff", "-m", "Take it in", f"origin/proposals/{proposal}")
@@ -69,12 +74,12 @@ async def test_a_proposal_over_mcp_is_reviewed_and_seen_as_merged_by_its_agent(t
 
         shown = await client.call_tool("memory_call", {"tool": "get_proposal", "arguments": {"id": proposal}})
         assert shown.structured_content["status"] == "merged"
-        assert shown.structured_content["closed_by"] == ("Pat Person" if way == "git" else "ann")
+        assert shown.structured_content["closed_by"] == ("pat" if way == "git" else "ann")
         assert "+With jitter." in shown.structured_content["diff"]
         found = await client.call_tool("memory_query", {"query": "jitter"})
         assert [hit["author"] for hit in found.structured_content["results"]] == ["bob"]
         told = await client.call_tool("memory_get_messages", {})
-        by = "Pat Person" if way == "git" else "ann"
+        by = "pat" if way == "git" else "ann"
         assert [each["subject"] for each in told.structured_content["messages"]] == [f"Merged by {by}: learning: Retries back off"]
     assert branches(team) == []
 
@@ -85,11 +90,12 @@ def test_a_fast_forward_is_a_merge_too_and_the_pusher_is_the_approver(team: Team
     git(pat.clone, "merge", "-q", "--ff-only", f"origin/proposals/{proposal}")
     assert said(pat.git_push("origin", "main")) == [f"gitmem: proposal {proposal} is merged"]
     shown = team.call("get_proposal", id=proposal)
-    assert shown["status"] == "merged"
+    assert (shown["status"], shown["closed_by"]) == ("merged", "pat")
     assert "+With jitter." in shown["diff"]
     assert branches(team) == []
     [hit] = team.call("query", query="jitter")["results"]
-    assert team.call("get_by_id", id=hit["id"])["author"] == "bob"
+    whole = team.call("get_by_id", id=hit["id"])
+    assert (whole["author"], whole["approver"]) == ("bob", "pat")
 
 
 def test_several_proposals_in_one_push_are_all_closed(team: Team, pat: Person):
@@ -108,6 +114,7 @@ def test_a_person_proposes_by_pushing_a_branch_and_an_agent_approves(team: Team,
     assert said(pat.git_push("origin", "HEAD:proposals/our-readme")) == []
     [listed] = team.call("list_proposals")["proposals"]
     assert (listed["id"], listed["title"], listed["author"]) == ("our-readme", "Say whose it is", "Pat Person")
+    assert team.refusal("approve_proposal", agent="pat", id="our-readme").message.startswith("our-readme has changes of pat's own")
     team.call("approve_proposal", agent="bob", id="our-readme")
     assert git(team.memory.path, "show", "main:README.md") == "# Ours\n"
     assert git(team.memory.path, "log", "-1", "--no-merges", "--format=%an", "main", "--", "README.md").strip() == "Pat Person"
@@ -133,7 +140,7 @@ def test_a_branch_that_a_person_removes_is_withdrawn_and_its_commits_are_kept(te
     done = said(pat.git_push("origin", "--delete", f"proposals/{proposal}"))
     assert done == [f"gitmem: proposal {proposal} is withdrawn; its commits are kept as the tag closed/{proposal}"]
     shown = team.call("get_proposal", id=proposal)
-    assert (shown["status"], shown["why"]) == ("withdrawn", "Its branch was removed.")
+    assert (shown["status"], shown["closed_by"], shown["why"]) == ("withdrawn", "pat", "Its branch was removed.")
     assert "+With jitter." in shown["diff"]
 
 

@@ -123,7 +123,7 @@ def set_autopilot(
         return change.put(made)
 
 
-@verb(writes=True, idempotent=True)
+@verb(writes=True, at_once=True, idempotent=True)
 def pause_autopilot(desk: Desk, agent: str = "", reason: str = "") -> Paused:
     """Stop autopilot at once: your own, or as an admin anybody's. set_autopilot lets it go on.
 

@@ -122,7 +122,7 @@ class NothingReady(NotFound):
         )
 
 
-@verb(writes=True, core=True)
+@verb(writes=True, at_once=True, core=True)
 def claim_backlog_item(desk: Desk, id: str = "", next: bool = False) -> Claimed:  # noqa: A002  the arguments' public names
     """Take an item and start it; if several try, exactly one gets it. Claiming what is yours is fine.
 

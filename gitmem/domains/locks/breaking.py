@@ -60,7 +60,7 @@ class StillInUse(Refused):
         )
 
 
-@verb(writes=True, destructive=True, idempotent=True)
+@verb(writes=True, at_once=True, destructive=True, idempotent=True)
 def break_lock(desk: Desk, files: tuple[str, ...], reason: str) -> BreakAnswer:
     """Take away locks whose holder was not heard of for 30 minutes or whose time is over; an admin may break any.
 

@@ -111,7 +111,7 @@ class NothingToRenew(NotFound):
 # --- taking -----------------------------------------------------------------------------------------
 
 
-@verb(writes=True, core=True, aliases={"ttl": "ttl_minutes"})
+@verb(writes=True, at_once=True, core=True, aliases={"ttl": "ttl_minutes"})
 def lock_files(
     desk: Desk, files: tuple[str, ...], reason: str, ttl_minutes: int = TTL_MINUTES, mode: Mode = "exclusive"
 ) -> LockAnswer:
@@ -222,7 +222,7 @@ def _first_end(locks: Sequence[Lock]) -> datetime | None:
 # --- keeping and letting go -------------------------------------------------------------------------
 
 
-@verb(writes=True, aliases={"ttl": "ttl_minutes"})
+@verb(writes=True, at_once=True, aliases={"ttl": "ttl_minutes"})
 def renew_locks(desk: Desk, files: tuple[str, ...] = (), ttl_minutes: int = TTL_MINUTES) -> RenewAnswer:
     """Hold your locks for longer, from now on. A lock whose time is over cannot be renewed; lock_files takes it anew.
 
@@ -245,7 +245,7 @@ def renew_locks(desk: Desk, files: tuple[str, ...] = (), ttl_minutes: int = TTL_
     return RenewAnswer(True, tuple(lock.pattern for lock in made), _first_end(made))
 
 
-@verb(writes=True, idempotent=True)
+@verb(writes=True, at_once=True, idempotent=True)
 def unlock_files(desk: Desk, files: tuple[str, ...] = ()) -> UnlockAnswer:
     """Let go of what you have locked, as soon as you are done with it.
 

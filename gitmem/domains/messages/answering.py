@@ -60,7 +60,7 @@ class ClaimedAlready(Refused):
         )
 
 
-@verb(writes=True, idempotent=True)
+@verb(writes=True, at_once=True, idempotent=True)
 def acknowledge_message(desk: Desk, id: str) -> MessageState:  # noqa: A002  the argument's public name
     """Say that you have received a message, so that it is no longer new to you. It changes nothing for others.
 
@@ -71,7 +71,7 @@ def acknowledge_message(desk: Desk, id: str) -> MessageState:  # noqa: A002  the
     return _state(message, reached) if RANK[reached] >= RANK["received"] else _say(desk, message, "received")
 
 
-@verb(writes=True, idempotent=True)
+@verb(writes=True, at_once=True, idempotent=True)
 def update_message_status(desk: Desk, id: str, status: Status) -> MessageState:  # noqa: A002  the argument's public name
     """Say how far you are with a message: delivered, received, then completed or failed. A status only moves forward.
 
@@ -89,7 +89,7 @@ def update_message_status(desk: Desk, id: str, status: Status) -> MessageState: 
     return _say(desk, message, status)
 
 
-@verb(writes=True)
+@verb(writes=True, at_once=True)
 def claim_message(desk: Desk, id: str) -> MessageState:  # noqa: A002  the argument's public name
     """Take care of a message that went to several: exactly one of all who claim it gets it, and the others are told who.
 

@@ -14,6 +14,7 @@ from gitmem.domains.messages.posting import notify
 from gitmem.domains.reviews.record import (
     CLOSED,
     PATHS_MAX,
+    STATUSES,
     TITLE_MAX,
     Approval,
     Proposal,
@@ -71,8 +72,8 @@ def close(desk: Desk, found: Standing, ending: Ending) -> Proposal:
 def _record(desk: Desk, found: Standing, ending: Ending) -> Proposal:
     before = record_of(desk.memory, found.id)
     start = recorded(replace(found, record=before))
-    if start.status == ending.status:
-        return start
+    if STATUSES.index(start.status) >= STATUSES.index(ending.status):
+        return start  # its end is on record already; what was added to its branch since goes the same way
     closed = replace(
         start, status=ending.status, closed_by=ending.by, closed=now(), why=ending.why, commit=ending.commit,
         base=ending.base or found.base or start.base, tip=found.tip or start.tip,

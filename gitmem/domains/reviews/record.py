@@ -12,6 +12,7 @@ from gitmem.memory.view import Place
 from gitmem.records.check import a_name, at_most, bytes_at_most, each, not_blank, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
+from gitmem.records.merging import Along, furthest, whoever_last
 
 if TYPE_CHECKING:
     from gitmem.memory.memory import Memory
@@ -28,6 +29,7 @@ NAME_MAX = 200
 
 Status = Literal["open", "withdrawn", "rejected", "merged"]  # in the order in which they only move
 STATUSES: tuple[Status, ...] = get_args(Status)
+_WITH_STATUS = Along("status", quiet=True)
 
 
 def a_commit(value: str) -> str | None:
@@ -56,14 +58,16 @@ class Proposal(Record):
     session: str = field("the session in which it was proposed", default="", check=at_most(SESSION_ID_MAX))
     asked_in: str = field("the project in which its author hears of it", default="", check=at_most(80))
     created: datetime | None = field("when it was proposed", default=None)
-    base: str = field("the commit of main that it changes", default="", check=a_commit)
-    tip: str = field("its last commit, when it was last looked at", default="", check=a_commit)
-    paths: tuple[str, ...] = field("files that it changes", default=(), check=(at_most(PATHS_MAX), each(one_line)))
-    status: Status = field("how it stands", default="open")
-    closed_by: str = field("who merged, rejected or withdrew it", default="", check=somebody)
-    closed: datetime | None = field("when that was", default=None)
-    why: str = field("why it was rejected or withdrawn", default="", check=(at_most(2000), plain_text))
-    commit: str = field("the commit of main with which it came in", default="", check=a_commit)
+    base: str = field("the commit of main that it changes", default="", check=a_commit, merge=_WITH_STATUS)
+    tip: str = field("its last commit, when it was last looked at", default="", check=a_commit, merge=_WITH_STATUS)
+    paths: tuple[str, ...] = field(
+        "files that it changes", default=(), check=(at_most(PATHS_MAX), each(one_line)), merge=whoever_last
+    )
+    status: Status = field("how it stands", default="open", merge=furthest(*STATUSES))
+    closed_by: str = field("who merged, rejected or withdrew it", default="", check=somebody, merge=_WITH_STATUS)
+    closed: datetime | None = field("when that was", default=None, merge=_WITH_STATUS)
+    why: str = field("why it was rejected or withdrawn", default="", check=(at_most(2000), plain_text), merge=_WITH_STATUS)
+    commit: str = field("the commit of main with which it came in", default="", check=a_commit, merge=_WITH_STATUS)
     reason: str = field("why it should come in, in Markdown", default="", check=(bytes_at_most(REASON_MAX_BYTES), plain_text))
 
     @property

@@ -183,13 +183,14 @@ def look(memory: Memory, proposal_id: str) -> Standing:
 
 def standing(memory: Memory, proposal_id: str, record: Proposal | None, branch: str, *, is_merged: bool) -> Standing:
     """How a proposal stands, of which it is known already whether main has its branch's last commit."""
-    kept = "" if branch else memory.repository.refs.read(CLOSED + proposal_id) or ""
     recorded = record.status if record else "open"
+    kept = memory.repository.refs.read(CLOSED + proposal_id) or "" if recorded != "open" or not branch else ""
     if is_merged:
         return Standing(memory, proposal_id, record, branch, kept, "merged")
-    if recorded != "open":
+    if recorded != "open" and branch in ("", kept):
         return Standing(memory, proposal_id, record, branch, kept, recorded)
-    open_ = Standing(memory, proposal_id, record, branch, kept, "open")
+    note = f"it was {recorded} before; its branch has new commits" if recorded != "open" else ""
+    open_ = Standing(memory, proposal_id, record, branch, kept, "open", note)
     if branch:
         if open_.base and _is_all_on_main(memory, open_):  # squashed, rebased, or written by somebody else
             return Standing(memory, proposal_id, record, branch, kept, "merged", MERGED_ELSEWHERE)

@@ -47,7 +47,7 @@ class TooMuchWork(Refused):
         )
 
 
-@verb(writes=True)
+@verb(writes=True, at_once=True)
 def update_work(
     desk: Desk,
     title: str,
