@@ -36,6 +36,7 @@ class Transaction:
         self._new: dict[str, bytes] = {}
         self.time: datetime = now()
         self.forced = False  # set by a verb whose caller said that they mean what the gate takes for a slip
+        self.dry_run = False  # only the gate is asked
         self.merges: tuple[str, ...] = ()  # commits that the change takes in
         self.proposed = False
         self.reviewed: frozenset[str] = frozenset()
@@ -96,6 +97,8 @@ class Transaction:
         )
         if problems := gate.check(change):
             raise gate.GateRefused(problems)
+        if self.dry_run:
+            return
         self.commit = self._writer.land(
             PendingCommit(
                 ref=self.view.place.ref,
