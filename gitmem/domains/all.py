@@ -35,6 +35,7 @@ import gitmem.domains.sessions
 import gitmem.domains.specs.defining
 import gitmem.domains.specs.reading
 import gitmem.domains.tending
+import gitmem.domains.undo.reverting
 import gitmem.domains.upkeep
 import gitmem.domains.work.looking
 import gitmem.domains.work.updating

@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import gitmem.domains.kinds  # noqa: F401  declares the record kinds
 from gitmem import founding
+from gitmem.domains import health
+from gitmem.domains.health import Finding
 from gitmem.domains.sessions import count_live
 from gitmem.errors import GitmemError
 from gitmem.git.maintenance import LOOSE_MAX, LOOSE_REFS_MAX, PACKS_MAX
-from gitmem.git.repository import SETTINGS, run_git
+from gitmem.git.repository import SETTINGS, Repository, run_git
 from gitmem.index.schema import SCHEMA_VERSION
 from gitmem.index.store import Damaged, Missing, Store
 from gitmem.memory import settings
@@ -25,22 +26,6 @@ SPACE_MIN_BYTES = 200 * 1024 * 1024
 # Git holds a lock for the time of one write; one that is this old was left by a process that died.
 LOCK_STALE_SECONDS = 600
 UNREADABLE_SHOWN = 5
-
-State = Literal["ok", "warning", "problem"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; `help` says what to do, "" where nothing is wrong."""
-
-    name: str
-    state: State
-    what: str
-    help: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.state}: {self.name}: {self.what}" + (f"\n  {self.help}" if self.help else "")
-
 
 @dataclass(frozen=True)
 class Health:
@@ -57,12 +42,20 @@ def examine(path: Path, *, records: bool = False) -> Health:
     try:
         memory = Memory(path)
     except GitmemError as error:
-        found.append(Finding("repository", "problem", error.message, error.fix))
+        found += [Finding("repository", "problem", error.message, error.fix), *_without_memory(path)]
     else:
-        looks = [*LOOKS, *([_records] if records else [])]
+        looks = [*LOOKS, *(DEEP_LOOKS if records else [])]
         found += [finding for look in looks for finding in _seen(look, memory)]
         memory.close()
     return Health(str(path), all(finding.state != "problem" for finding in found), tuple(found))
+
+
+def _without_memory(path: Path) -> list[Finding]:
+    """What can be said of a memory that cannot be opened."""
+    try:
+        return list(health.refs(Repository(path)))
+    except GitmemError:  # that was told already
+        return []
 
 
 Look = Callable[[Memory], Iterator[Finding]]
@@ -126,7 +119,7 @@ def _settings(memory: Memory) -> Iterator[Finding]:
     wrong = [f"{name} is {current.get(name.lower(), 'not set')}, not {value}"
              for name, value in SETTINGS if current.get(name.lower()) != value]
     if wrong:
-        yield Finding("settings", "warning", "; ".join(wrong), f"Run: gitmem init {memory.path}")
+        yield Finding("settings", "warning", "; ".join(wrong), f"Run: gitmem init {memory.path}", "settings")
     else:
         yield Finding("settings", "ok", f"all {len(SETTINGS)} git settings are as they should be")
 
@@ -136,14 +129,16 @@ def _hooks(memory: Memory) -> Iterator[Finding]:
     for name in founding.HOOKS:
         file = memory.path / "hooks" / name
         if not file.exists():
-            yield Finding("hook", "problem", f"{name} is not installed: nothing checks what is pushed", mend)
+            yield Finding("hook", "problem", f"{name} is not installed: nothing checks what is pushed", mend, "hooks")
         elif not os.access(file, os.X_OK):
-            yield Finding("hook", "problem", f"{name} is not executable: nothing checks what is pushed", f"Run: chmod +x {file}")
+            ours = "hooks" if founding.hook_text(name) == file.read_text() else ""
+            what = f"{name} is not executable: nothing checks what is pushed"
+            yield Finding("hook", "problem", what, f"Run: chmod +x {file}", ours)
         elif not founding.hook_is_installed(memory.repository, name):
             yield Finding("hook", "warning", f"{name} is not gitmem's: what is pushed may not be checked",
                           f"Call gitmem's hook from it, or move it away and run: gitmem init {memory.path}")
         elif file.read_text() != founding.hook_text(name):
-            yield Finding("hook", "warning", f"{name} was installed by another gitmem or Python than this one", mend)
+            yield Finding("hook", "warning", f"{name} was installed by another gitmem or Python than this one", mend, "hooks")
         else:
             yield Finding("hook", "ok", f"{name} is installed and executable")
 
@@ -153,7 +148,8 @@ def _storage(memory: Memory) -> Iterator[Finding]:
     size = f"{condition.pack_bytes / 1024:,.0f} KiB"
     what = f"{condition.packs} packs of {size}, {condition.loose_objects} loose objects, {condition.loose_refs} loose refs"
     crowded = condition.packs > PACKS_MAX or condition.loose_objects > LOOSE_MAX or condition.loose_refs > LOOSE_REFS_MAX
-    yield Finding("storage", "warning", what, "Run: gitmem upkeep") if crowded else Finding("storage", "ok", what)
+    crowding = Finding("storage", "warning", what, "Run: gitmem upkeep", "storage")
+    yield crowding if crowded else Finding("storage", "ok", what)
 
 
 def _space(memory: Memory) -> Iterator[Finding]:
@@ -170,10 +166,11 @@ def _index(memory: Memory) -> Iterator[Finding]:
     except Missing:
         yield Finding("index", "ok", "there is none yet; the first search builds it")
     except Damaged as damage:
-        yield Finding("index", "warning", f"cannot be read: {damage}", "Run: gitmem reindex (or the next search does it).")
+        help_ = "Run: gitmem reindex (or the next search does it)."
+        yield Finding("index", "warning", f"cannot be read: {damage}", help_, "index")
     else:
         if not base.complete:
-            yield Finding("index", "warning", "is being built, or its building was cut off", "Run: gitmem reindex")
+            yield Finding("index", "warning", "is being built, or its building was cut off", "Run: gitmem reindex", "index")
         elif base.commit != head:
             yield Finding("index", "ok", f"reflects {base.commit[:10]}; the next search follows to {head[:10]}")
         else:
@@ -186,15 +183,16 @@ def _sessions(memory: Memory) -> Iterator[Finding]:
 
 
 def _locks(memory: Memory) -> Iterator[Finding]:
-    old = [(path, age) for path, age in _git_locks(memory) if age > LOCK_STALE_SECONDS]
+    old = [(path, age) for path, age in git_locks(memory) if age > LOCK_STALE_SECONDS]
     for path, age in old:
         what = f"{path.relative_to(memory.path)} has been there for {age / 60:,.0f} minutes: nothing can be written past it"
-        yield Finding("lock", "problem", what, "If no git process is at work here, its owner died: move the file away.")
+        help_ = "If no git process is at work here, its owner died: move the file away."
+        yield Finding("lock", "problem", what, help_, "locks")
     if not old:
         yield Finding("lock", "ok", "no lock file was left behind")
 
 
-def _git_locks(memory: Memory) -> Iterator[tuple[Path, float]]:
+def git_locks(memory: Memory) -> Iterator[tuple[Path, float]]:
     """Git's own lock files with their ages in seconds. Those in gitmem's folder stay there between uses."""
     others = (memory.repository.private, memory.path / "objects")
     for folder, subfolders, names in os.walk(memory.path):
@@ -216,6 +214,15 @@ def _records(memory: Memory) -> Iterator[Finding]:
         yield Finding("record", "ok", f"all {len(decoded)} records can be read")
 
 
+def _refs(memory: Memory) -> Iterator[Finding]:
+    yield from health.refs(memory.repository)
+
+
+def _objects(memory: Memory) -> Iterator[Finding]:
+    yield from health.objects(memory.repository)
+
+
 LOOKS: tuple[Look, ...] = (
-    _repository, _head, _format, _settings, _hooks, _storage, _space, _index, _sessions, _locks,
+    _repository, _head, _format, _settings, _hooks, _refs, _storage, _space, _index, _sessions, _locks,
 )
+DEEP_LOOKS: tuple[Look, ...] = (_objects, _records)

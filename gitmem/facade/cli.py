@@ -36,6 +36,7 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "backup": ("gitmem.facade.cli_backup:backup", "Write the whole memory into one file."),
     "restore": ("gitmem.facade.cli_backup:restore", "Bring a memory back from backups."),
     "verify": ("gitmem.facade.cli_backup:verify", "Check all history for who wrote what, and whether they might."),
+    "bisect": ("gitmem.facade.cli_bisect:bisect", "Find the commit with which a script began to fail."),
 }
 
 

@@ -217,15 +217,19 @@ def _told(commit: str, time: datetime, author: str, verb: str, subject: str) -> 
 
 @_common
 @click.command(help=f"{SPECIAL['doctor'][1]} The exit code is 1 if there is a problem.")
-@click.option("--records", is_flag=True, help="Look at every record, too.")
+@click.option("--records", is_flag=True, help="Look at every record and every object, too.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended without losing anything.")
 @_given
-def doctor(given: Given, *, records: bool) -> int:
+def doctor(given: Given, *, records: bool, fix: bool) -> int:
     """Check the memory's health."""
     from gitmem.answers import plain
     from gitmem.domains import doctor as health
+    from gitmem.domains import mending
 
     with logged_to_file():
-        report = health.examine(given.path, records=records)
+        mended, report = mending.mend(given.path, records=records) if fix else ((), health.examine(given.path, records=records))
+    for each in mended:
+        say(f"{'mended' if each.done else 'not mended'}: {each.name}: {each.what}")
     if given.json:
         put_json(plain(report))
     elif sys.stdout.isatty():
@@ -234,6 +238,8 @@ def doctor(given: Given, *, records: bool) -> int:
         tables.show_health(report)
     else:
         put("\n".join(map(str, report.findings)))
+    if not fix and (names := sorted({each.fix for each in report.findings if each.fix})):
+        say(f"'gitmem doctor --fix' would mend: {', '.join(names)}")
     return DONE if report.healthy else REFUSED
 
 

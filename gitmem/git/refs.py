@@ -69,7 +69,10 @@ class Refs:
         if stamp != self._packed_at:
             lines = path.read_text("utf-8", "surrogateescape").splitlines()
             pairs = (line.split(" ", 1) for line in lines if line[:1] not in ("#", "^"))
-            self._packed = {name: oid for oid, name in pairs}
+            try:
+                self._packed = {name: oid for oid, name in pairs}
+            except ValueError:
+                raise BrokenRef("packed-refs", "it has a line that is no ref") from None
             self._packed_at = stamp
         return self._packed
 

@@ -43,6 +43,7 @@ class Transaction:
         self._new: dict[str, bytes] = {}
         self.time: datetime = now()
         self.forced = False  # set by a verb whose caller said that they mean what the gate takes for a slip
+        self.dry_run = False  # only the gate is asked
         self.merges: tuple[str, ...] = ()  # commits that the change takes in
         self.proposed = False
         self.reviewed: frozenset[str] = frozenset()
@@ -105,6 +106,8 @@ class Transaction:
         if problems := gate.check(change):
             refusal = gate.NeedsReview if all(each.needs_review for each in problems) else gate.GateRefused
             raise refusal(problems)
+        if self.dry_run:
+            return
         self.commit = self.writer.land(
             PendingCommit(
                 ref=self.view.place.ref,

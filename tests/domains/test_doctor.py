@@ -4,10 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from gitmem.domains.doctor import Finding, Health, examine
+from gitmem.domains.doctor import Health, examine
+from gitmem.domains.health import Finding
+from gitmem.domains.mending import MENDINGS, Mended, mend
+from gitmem.domains.presence import Presence
+from gitmem.facade.cli import commands
 from gitmem.founding import HOOKS
 from gitmem.git.repository import Repository
+from gitmem.names import now
 from tests.conftest import Team, git
 
 
@@ -23,7 +29,8 @@ def test_a_new_memory_is_healthy_and_looking_changes_nothing(team: Team) -> None
     assert git(team.memory.path, "for-each-ref") == refs
     names = [each.name for each in report.findings]
     assert names == [
-        "git", "repository", "head", "format", "settings", *(["hook"] * len(HOOKS)), "storage", "space", "index", "sessions", "lock", "record",
+        "git", "repository", "head", "format", "settings", *(["hook"] * len(HOOKS)), "refs", "storage", "space", "index",
+        "sessions", "lock", "objects", "record",
     ]  # fmt: skip
 
 
@@ -100,6 +107,183 @@ def test_records_that_cannot_be_read_are_listed_if_asked_for(team: Team, tmp_pat
     report = examine(team.memory.path, records=True)
     assert report.healthy
     assert bad in finding(report, "record").what
+
+
+# --- mending ----------------------------------------------------------------------------------------
+
+
+def mended(team: Team, name: str) -> Mended:
+    """What was done about a finding; the memory must be healthy afterwards, and no ref moved but a lost mark's."""
+    done, report = mend(team.memory.path, records=True)
+    assert [each.name for each in done] == [name]
+    assert [each for each in report.findings if each.state != "ok"] == []
+    return done[0]
+
+
+@pytest.mark.parametrize(
+    ("do", "name", "said"),
+    [
+        (lambda path: (path / "hooks/pre-receive").unlink(), "hooks", "gitmem's hooks were installed"),
+        (lambda path: (path / "hooks/pre-receive").chmod(0o644), "hooks", "gitmem's hooks were installed"),
+        (lambda path: (path / "hooks/pre-receive").write_text("# gitmem: an old one\n"), "hooks", "gitmem's hooks were installed"),
+        (lambda path: git(path, "config", "receive.denyNonFastForwards", "false"), "settings", "git's settings were set"),
+        (lambda path: os.utime(touched(path / "refs/heads/main.lock"), (0, 0)), "locks", "moved away: refs/heads/main.lock"),
+        (lambda path: os.utime(touched(path / "config.lock"), (0, 0)), "locks", "moved away: config.lock"),
+    ],
+)  # fmt: skip
+def test_what_loses_nothing_is_mended(team: Team, do, name: str, said: str) -> None:
+    before = git(team.memory.path, "for-each-ref")
+    do(team.memory.path)
+    found = [each for each in examine(team.memory.path).findings if each.state != "ok"]
+    assert [each.fix for each in found] == [name]
+    assert mended(team, name) == Mended(name, said, done=True)
+    assert git(team.memory.path, "for-each-ref") == before
+    assert mend(team.memory.path)[0] == ()
+
+
+def touched(path: Path) -> Path:
+    path.touch()
+    return path
+
+
+def test_a_hook_of_somebody_else_is_told_of_and_left_alone(team: Team) -> None:
+    hook = team.memory.path / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 0\n")
+    done, report = mend(team.memory.path)
+    assert done == ()
+    assert finding(report, "hook").state == "warning"
+    assert hook.read_text() == "#!/bin/sh\nexit 0\n"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "garbage"])
+def test_a_damaged_index_is_built_anew(team: Team, damage: str) -> None:
+    team.call("record_learning", topic="Findable", content="Again.")
+    team.call("query", query="findable")
+    team.index.fold()
+    team.close()
+    folder = next((team.memory.path / "gitmem").glob("index-v*/"))
+    for file in folder.iterdir():
+        if damage == "truncated" and file.is_file():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        elif damage == "emptied" and file.is_file():
+            file.write_bytes(b"")
+        elif file.name == "meta.json":
+            file.write_text("{")
+    done, report = mend(team.memory.path)
+    assert [each.done for each in done] == [True]
+    assert finding(report, "index").state == "ok"
+    again = Team(team.memory.path)
+    assert [each["title"] for each in again.call("query", query="findable")["results"]] == ["Findable"]
+    again.close()
+
+
+def loose(path: Path, oid: str) -> Path:
+    return path / "objects" / oid[:2] / oid[2:]
+
+
+def corrupt(file: Path) -> None:
+    file.chmod(0o644)
+    file.write_bytes(b"no longer zlib")
+
+
+def test_a_damaged_object_that_a_pack_has_as_well_is_moved_aside(team: Team) -> None:
+    path, oid = team.memory.path, team.memory.head()
+    file = loose(path, oid)
+    assert not file.exists()  # it is in a pack
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"no longer zlib")
+    assert f"objects/{oid[:2]}/{oid[2:]} is damaged" in finding(examine(path, records=True), "objects").what
+    assert mended(team, "objects").what == f"{oid[:10]} is read from a pack now"
+    assert [each.read_bytes() for each in (path / "gitmem" / "damaged").iterdir()] == [b"no longer zlib"]
+
+
+def test_a_damaged_object_that_nothing_else_has_stays_and_what_to_do_is_told(team: Team) -> None:
+    path = team.memory.path
+    commit = git(path, "commit-tree", "-m", "odd", "main^{tree}").strip()
+    git(path, "update-ref", "refs/heads/odd", commit)
+    corrupt(loose(path, commit))
+    done, report = mend(path, records=True)
+    assert f"nothing else here has {commit[:10]}" in [each.what for each in done]
+    assert loose(path, commit).read_bytes() == b"no longer zlib"
+    assert "restore a backup" in finding(report, "objects").help
+
+
+def test_a_mark_that_was_lost_is_let_go_of(team: Team) -> None:
+    for agent in ("ann", "bob"):
+        team.memory.marks.change(Presence, "web", agent, lambda _, name=agent: Presence(scope="projects/web", agent=name, seen=now()))
+    ref = "refs/gitmem/presence/web/ann"
+    loose(team.memory.path, team.memory.repository.refs.read(ref) or "").unlink()
+    found = finding(examine(team.memory.path), "refs")
+    assert (found.state, f"{ref} leads to" in found.what) == ("warning", True)
+    assert mended(team, "marks").what == f"let go of {ref}"
+    assert team.memory.marks.read(Presence, "web", "ann") is None
+    assert team.memory.marks.read(Presence, "web", "bob")
+
+
+def test_a_mark_whose_file_a_power_cut_left_empty_is_let_go_of(team: Team) -> None:
+    ref = team.memory.path / "refs" / "gitmem" / "presence" / "web" / "ann"
+    ref.parent.mkdir(parents=True)
+    ref.write_text("")
+    assert mended(team, "marks").what == "let go of refs/gitmem/presence/web/ann"
+
+
+@pytest.mark.parametrize("content", ["", "\0" * 41, "f" * 40 + "\n"], ids=["empty", "zeros", "nowhere"])
+def test_a_ref_that_leads_nowhere_is_a_problem_that_is_not_guessed_at(team: Team, content: str) -> None:
+    (team.memory.path / "refs" / "heads" / "proposals").mkdir()
+    (team.memory.path / "refs" / "heads" / "proposals" / "one").write_text(content)
+    done, report = mend(team.memory.path)
+    assert done == ()
+    found = finding(report, "refs")
+    assert (found.state, "refs/heads/proposals/one" in found.what, "restore a backup" in found.help) == ("problem", True, True)
+
+
+def test_main_that_leads_nowhere_is_told_with_what_git_logged_last(team: Team, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(team.memory.path), "clone")
+    (tmp_path / "clone" / "AGENTS.md").write_text("Be kind.\n")
+    git(tmp_path / "clone", "commit", "-qam", "by hand")
+    git(tmp_path / "clone", "push", "-q")
+    pushed = git(team.memory.path, "rev-parse", "main").strip()
+    (team.memory.path / "refs" / "heads" / "main").write_text("")
+    report = examine(team.memory.path)
+    assert not report.healthy
+    assert pushed in finding(report, "refs").help
+
+
+def test_damaged_packed_refs_are_told_with_the_line_and_left_alone(team: Team) -> None:
+    path = team.memory.path
+    git(path, "pack-refs", "--all")
+    packed = path / "packed-refs"
+    damaged = packed.read_text().replace(" refs/heads/main", "\0efs/heads/main")
+    packed.write_text(damaged)
+    done, report = mend(path)
+    assert (done, report.healthy) == ((), False)
+    found = finding(report, "refs")
+    assert "packed-refs has in line 2" in found.what
+    assert packed.read_text() == damaged
+    assert "packed-refs cannot be read" in finding(report, "repository").what
+
+
+def test_a_ref_that_gitmem_does_not_keep_is_told_of(team: Team) -> None:
+    git(team.memory.path, "update-ref", "refs/gitmem/strange/web", team.memory.head())
+    found = finding(examine(team.memory.path), "refs")
+    assert (found.state, found.what) == ("warning", "'refs/gitmem/strange/web' is no ref that gitmem keeps")
+    assert mend(team.memory.path)[0] == ()
+
+
+def test_the_command_says_what_it_would_mend_and_mends_it_when_told(team: Team) -> None:
+    path = str(team.memory.path)
+    (team.memory.path / "hooks/pre-receive").unlink()
+    looked = CliRunner().invoke(commands, ["doctor", "--repo", path])
+    assert (looked.exit_code, looked.stderr) == (1, "'gitmem doctor --fix' would mend: hooks\n")
+    assert not (team.memory.path / "hooks/pre-receive").exists()
+    fixed = CliRunner().invoke(commands, ["doctor", "--fix", "--repo", path])
+    assert (fixed.exit_code, fixed.stderr) == (0, "mended: hooks: gitmem's hooks were installed\n")
+    assert "ok: hook: pre-receive is installed and executable" in fixed.stdout
+
+
+def test_every_mending_is_named_by_a_finding() -> None:
+    text = "".join((Path(__file__).parents[2] / "gitmem" / "domains" / name).read_text() for name in ("doctor.py", "health.py"))
+    assert [name for name in MENDINGS if f'"{name}"' not in text] == []
 
 
 def commit_past_the_gate(memory: Path, tmp_path: Path, path: str, text: str) -> None:

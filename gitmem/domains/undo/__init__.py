@@ -1,0 +1,1 @@
+"""Undoing what was written, in a new commit."""
