@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gitmem.errors import BadArgument
 from gitmem.founding import install_hooks
+from gitmem.git.merge_driver import configure_driver
 from gitmem.git.remote import Progress
 from gitmem.git.repository import Repository
 from gitmem.memory import hubs
@@ -55,6 +56,7 @@ def _cloned(url: str, path: Path, options: Sequence[str], *, asks: bool, progres
         memory.close()
         raise
     install_hooks(repository)
+    configure_driver(repository.path)  # for worktrees of it
     return memory
 
 

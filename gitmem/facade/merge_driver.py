@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _told(path: str, data: bytes, loss: Loss) -> Iterator[str]:
     stays, goes = ("theirs", "ours") if loss.side == "ours" else ("ours", "theirs")
     what = ", ".join(loss.fields) or "the same lines"
-    yield f"gitmem: {shown(path, 200)}: both sides changed {what}. It is merged, and there it says what {stays} says; {goes}:"
+    yield f"gitmem: {shown(path, 200)}: both sides changed {what}. It is merged, with {stays} there; with {goes} it would be:"
     kept, lost = (each.decode(errors="replace").splitlines() for each in (data, loss.lost or b""))
     changes = [line for line in difflib.unified_diff(kept, lost, n=0, lineterm="") if not line.startswith(("---", "+++", "@@"))]
     yield from (f"  {line}" for line in changes[:_SHOWN_LINES])

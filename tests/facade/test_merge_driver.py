@@ -102,7 +102,7 @@ def test_what_excludes_each_other_stops_git_with_the_later_version_and_no_marker
     done = worktree.git("merge", "other")
     assert done.returncode == 1
     assert done.stderr == (
-        f"gitmem: '{ITEM.path}': both sides changed title. It is merged, and there it says what theirs says; ours:\n"
+        f"gitmem: '{ITEM.path}': both sides changed title. It is merged, with theirs there; with ours it would be:\n"
         "  -title: Theirs\n"
         "  +title: Ours\n"
         "fix: edit it or leave it as it is, then 'git add' it.\n"
