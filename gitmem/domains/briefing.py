@@ -10,7 +10,7 @@ from gitmem.domains.knowledge.past import touches
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.domains.presence import IDLE_AFTER, last_seen
 from gitmem.domains.projects import Capability
-from gitmem.domains.sessions import LiveSession, Session, begin, live_sessions
+from gitmem.domains.sessions import LiveSession, Session, begin, check_start, live_sessions
 from gitmem.errors import BadArgument
 from gitmem.git.objects import Commit
 from gitmem.names import age_in_words, now
@@ -75,6 +75,10 @@ def start_session(
             f"You are known as {desk.agent} here, not as {agent[:80]!r}.",
             fix="Leave agent out, or start the server or client under the other name.",
         )
+    check_start(
+        task_description=task_description.strip(), role_description=role_description.strip(), capabilities=capabilities,
+        working_directory=working_directory, spawned_by=spawned_by,
+    )
     joined = join(desk, agent=agent, directory=working_directory, spawned_by=spawned_by)
     desk.caller = joined.caller
 

@@ -18,7 +18,7 @@ from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.memory.view import Place, View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
-from gitmem.records.kind import Record, field, kind
+from gitmem.records.kind import Record, field, kind, kind_of
 from gitmem.verbs import checked_limit, verb
 
 if TYPE_CHECKING:
@@ -180,6 +180,17 @@ def count_live(memory: "Memory") -> int:
     objects = memory.repository.objects
     trees = (objects.tree(objects.commit(oid).tree) for oid in refs.values())
     return sum(entry.mode == FILE for tree in trees for entry in tree.entries.values())
+
+
+def check_start(**arguments: object) -> None:
+    """Refuse what a live session could not hold, before anything is registered for it. Raises BadArgument with all of it."""
+    fields = {each.name: each for each in kind_of(LiveSession).fields}
+    wrong = (
+        f"{name} {what}" for name, value in arguments.items()
+        for check in fields[name.removesuffix("_description")].checks if (what := check(value))
+    )  # fmt: skip
+    if problems := "; ".join(wrong):
+        raise BadArgument(f"start_session: {problems}.", fix="Mend that and call it again; nothing was registered.")
 
 
 def begin(

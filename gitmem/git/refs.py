@@ -14,6 +14,7 @@ from gitmem.names import shown
 
 _OID = re.compile(r"[0-9a-f]{40}")
 _LOGGED = re.compile(r"(?P<old>[0-9a-f]{40}) (?P<new>[0-9a-f]{40}) [^\t]*> (?P<time>\d{1,11}) ")
+_CONTENT_MAX = 4096  # bytes, of a ref's file
 _LOCK_PATIENCE_SECONDS = 8.0
 _LOCK_STALE_SECONDS = 3.0
 
@@ -45,8 +46,7 @@ class Refs:
         """The object id that a ref holds, or None. Symbolic refs are followed. Raises BrokenRef."""
         for _ in range(5):
             try:
-                with open(f"{self._place}/{name}", encoding="ascii") as file:
-                    text = file.read().strip()
+                text = _content(f"{self._place}/{name}")
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 # Packing writes packed-refs before it removes the loose file, so this order misses nothing.
                 return self._read_packed().get(name)
@@ -151,6 +151,15 @@ class Refs:
                 if time.monotonic() > deadline:
                     raise RefLocked(str(lock)) from None
                 time.sleep(0.005)
+
+
+def _content(path: str) -> str:
+    # a call looks at a dozen refs, and a file object takes twice as long as the reading itself
+    number = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(number, _CONTENT_MAX).decode("ascii", "replace").strip()
+    finally:
+        os.close(number)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

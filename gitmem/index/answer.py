@@ -15,10 +15,11 @@ from gitmem.index.overlay import Overlaid
 from gitmem.index.passages import facet_term, key_of
 from gitmem.index.question import TIE, Clause, Leaf, clauses_of, idf
 from gitmem.index.schema import schema
-from gitmem.index.store import OWN_KEY, reading
+from gitmem.index.store import OWN_KEY, Hits, reading
 
 _COUNTED = 100  # hits that are looked at one by one to count records exactly
 _MASKS_IN_QUERY = 500
+_MASKS_IN_KEY = 50
 _VALUES_AS_SET = 200
 _COUNTS_MAX = 200
 _REMEMBERED_MAX = 2000
@@ -171,8 +172,8 @@ class Answer:
             return Ranked([], 0)
         query = self._scored(clauses, vocabulary)
 
-        def search(limit: int) -> Any:
-            return self.snapshot.base.searcher.search(query, limit)
+        def search(limit: int) -> Hits:
+            return self._hits(query, limit)
 
         averages = self.snapshot.base.averages
         scores = self.snapshot.overlay.scores(clauses, averages, self.snapshot.step, self._accepts)
@@ -190,23 +191,31 @@ class Answer:
                 where = [tantivy.Query.term_query(schema(), "part", 0), any_of("key", later)]
                 fixed = [(tantivy.Occur.Must, tantivy.Query.const_score_query(each, 0.0)) for each in where]
                 openings = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *fixed])
-                hits = self.snapshot.base.searcher.search(openings, len(later)).hits
-                for key, opening in self._unmasked(hits).items():
+                for key, opening in self._unmasked(self._hits(openings, len(later))).items():
                     found[key].opening = opening
 
     def newest(self, wanted: int) -> Ranked:
         """The records that changed last."""
-        query = self._first_parts()
-
-        def search(limit: int) -> Any:
-            return self.snapshot.base.searcher.search(query, limit, order_by_field="updated")
-
         standing = self.snapshot.overlay.standing(self.snapshot.step, self._accepts)
         new = [_overlaid(each) for each in standing if each.passage.part == 0]
         # where nothing is masked, the index's own count is exact and few hits need to be looked at
         is_masked = bool(self.snapshot.overlay.masked(self.snapshot.step))
-        found, total = self._merged(search, new, wanted, max(_COUNTED, 3 * wanted) if is_masked else wanted)
+        found, total = self._merged(self._listed, new, wanted, max(_COUNTED, 3 * wanted) if is_masked else wanted)
         return Ranked(sorted(found.values(), key=lambda candidate: -candidate.updated), total)
+
+    def _listed(self, limit: int) -> Hits:
+        # without a question, an index has the same answer to a filter as long as it is the index
+        known, key = self.snapshot.base.listings, (tuple(self._where), self._after, limit)
+        if key not in known:
+            _remember(known, key, self._hits(self._first_parts(), limit, order_by_field="updated"))
+        return known[key]
+
+    def _hits(self, query: Any, limit: int, **order: str) -> Hits:
+        searcher = self.snapshot.base.searcher
+        result = searcher.search(query, limit, **order)
+        addresses = [address for _, address in result.hits]
+        columns = (searcher.fast_field_values(name, addresses) for name in ("key", "updated", "part"))
+        return Hits(int(result.count), list(zip((score for score, _ in result.hits), *columns, addresses, strict=True)))
 
     def _scored(self, clauses: list[Clause], vocabulary: Terms) -> Any:
         correct = self._corrections(vocabulary)
@@ -235,15 +244,15 @@ class Answer:
         return correction
 
     def _merged(
-        self, search: Callable[[int], Any], new: list[Candidate], wanted: int, limit: int
+        self, search: Callable[[int], Hits], new: list[Candidate], wanted: int, limit: int
     ) -> tuple[dict[int, Candidate], int]:
         """One candidate a record, by the key of its path: of the first `limit` hits what is not masked, and the overlay's."""
         size = int(self.snapshot.base.searcher.num_docs)
         while True:
             with reading():
-                result = search(limit)
-                kept = self._unmasked(result.hits)
-            everything = len(result.hits) < limit
+                hits = search(limit)
+            kept = self._unmasked(hits)
+            everything = len(hits.rows) < limit
             if everything or len(kept) >= wanted or limit >= size:
                 break
             limit *= 4
@@ -251,18 +260,13 @@ class Answer:
         total = len(by_key)
         if not everything and kept:
             # records that lie beyond what was looked at, estimated from those that were
-            total += max(0, round((result.count - len(result.hits)) * len(kept) / len(result.hits)))
+            total += max(0, round((hits.count - len(hits.rows)) * len(kept) / len(hits.rows)))
         return by_key, total
 
-    def _unmasked(self, hits: list[tuple[Any, Any]]) -> dict[int, Candidate]:
-        searcher, snapshot = self.snapshot.base.searcher, self.snapshot
-        addresses = [address for _, address in hits]
-        keys = searcher.fast_field_values("key", addresses)
-        times = searcher.fast_field_values("updated", addresses)
-        parts = searcher.fast_field_values("part", addresses)
-        gone = snapshot.overlay.masking(snapshot.step) | {OWN_KEY}
+    def _unmasked(self, hits: Hits) -> dict[int, Candidate]:
+        gone = self.snapshot.overlay.masking(self.snapshot.step) | {OWN_KEY}
         kept: dict[int, Candidate] = {}
-        for (score, address), key, time, part in zip(hits, keys, times, parts, strict=True):
+        for score, key, time, part, address in hits.rows:
             if key not in gone:
                 _keep(kept, key, Candidate(score, time, part, address))
         return kept
@@ -283,7 +287,7 @@ class Answer:
         new = sum(1 for each in snapshot.overlay.standing(snapshot.step, self._accepts) if each.passage.part == 0)
         masked = len(snapshot.overlay.masked(snapshot.step))
         if not self._filters or masked > _MASKS_IN_QUERY:
-            return snapshot.base.records - snapshot.overlay.gone(snapshot.step) + new
+            return snapshot.base.records - masked + new
         with reading():
             gone = int(snapshot.base.searcher.search(self._first_parts(tantivy.Occur.Must), 1).count) if masked else 0
             return self._in_base() - gone + new
@@ -302,10 +306,7 @@ class Answer:
     def count_by(self, name: str) -> dict[str, int]:
         """Number of records for each value of a facet."""
         start = f"{name}="
-        unmasked = self._first_parts(tantivy.Occur.MustNot)
-        with reading():
-            found = self.snapshot.base.searcher.terms_with_prefix("facet", start, filter_query=unmasked)
-        counts = {term.removeprefix(start): count for term, count in found if count}
+        counts = dict(self._counted_by(start))
         for each in self.snapshot.overlay.standing(self.snapshot.step, self._accepts):
             if each.passage.part == 0:
                 for facet in each.passage.facets:
@@ -313,6 +314,16 @@ class Answer:
                         value = facet.removeprefix(start)
                         counts[value] = counts.get(value, 0) + 1
         return counts
+
+    def _counted_by(self, start: str) -> dict[str, int]:
+        masked = self.snapshot.overlay.masked(self.snapshot.step)
+        known, key = self.snapshot.base.totals, (start, tuple(self._where), tuple(masked[:_MASKS_IN_KEY]))
+        if key not in known or len(masked) > _MASKS_IN_KEY:
+            with reading():
+                unmasked = self._first_parts(tantivy.Occur.MustNot)
+                found = self.snapshot.base.searcher.terms_with_prefix("facet", start, filter_query=unmasked)
+            _remember(known, key, {term.removeprefix(start): count for term, count in found if count})
+        return known[key]
 
     def paths(self) -> list[str]:
         """The paths of all records that the filters let through."""

@@ -88,9 +88,9 @@ class Overlay:
         self._line = _Line({base: 0})
         self._all: list[Overlaid] = []
         self._standing: dict[str, list[Overlaid]] = {}
+        self._changed: set[str] = set()
         self._masked: dict[str, int] = {}
         self._masked_keys: dict[int, int] = {}
-        self._gone: list[tuple[int, int]] = []
         self._postings: dict[str, defaultdict[str, list[tuple[Overlaid, int]]]] = {
             f.name: defaultdict(list) for f in TEXT_FIELDS
         }
@@ -134,11 +134,11 @@ class Overlay:
     def _apply(self, edit: Edit, step: int) -> None:
         for old in self._standing.pop(edit.path, ()):
             old.died = step
-        if edit.path not in self._masked:
+        # what was not there when a path was first changed is not in the index either
+        if edit.path not in self._changed and edit.was_there:
             self._masked_keys[key_of(edit.path)] = step
             self._masked[edit.path] = step
-            if edit.was_there:
-                self._gone.append((step, 1))
+        self._changed.add(edit.path)
         new = [self._add(each, edit.change, step) for each in edit.passages]
         if new:
             self._standing[edit.path] = new
@@ -165,10 +165,6 @@ class Overlay:
     def masked(self, step: int) -> list[str]:
         """The paths whose passages in the index no longer hold."""
         return [path for path, since in list(self._masked.items()) if since <= step]
-
-    def gone(self, step: int) -> int:
-        """How many records of the index no longer hold."""
-        return sum(count for since, count in list(self._gone) if since <= step)
 
     def standing(self, step: int, accepts: Callable[[Overlaid], bool]) -> Iterator[Overlaid]:
         """The passages that stand at a step and that `accepts` takes."""

@@ -55,6 +55,17 @@ def reading() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Hits:
+    """What the index itself has for a query: how many passages, and the first of them in order.
+
+    `rows` are (score, the key of its record, time of its last change, number of its part, address) of each.
+    """
+
+    count: int
+    rows: list[tuple[float, int, int, int, Any]]
+
+
+@dataclass(frozen=True)
 class Base:
     """The index as it is on disk at one commit; it does not change while it is held."""
 
@@ -68,6 +79,8 @@ class Base:
     frequencies: dict[tuple[str, str], int] = field(default_factory=dict, repr=False)  # passages, by field and term
     beginnings: dict[tuple[str, str, int], list[str]] = field(default_factory=dict, repr=False)  # terms, by field, start, limit
     queries: dict[tuple[str, str, float], Any] = field(default_factory=dict, repr=False)  # by field, term and weight
+    listings: dict[Any, Hits] = field(default_factory=dict, repr=False)  # hits without a question, by filter and number
+    totals: dict[Any, dict[str, int]] = field(default_factory=dict, repr=False)  # records by value of a facet, by filter
 
     def intact(self) -> bool:
         """Whether the files still are what they were when they were opened."""

@@ -298,7 +298,11 @@ def test_an_update_that_changes_nothing_writes_nothing(team: Team):
 def test_an_update_of_an_old_version_is_refused(team: Team):
     one = team.call("add_backlog_item", title="Fix the login")
     team.call("set_plan", id=one["id"], plan="Look.", if_version=one["version"])
-    for verb, fields in (("update_backlog_item", {"status": "open"}), ("set_result", {"result": "x"}), ("set_plan", {"plan": "y"})):
+    changes: dict[str, dict[str, str]] = {
+        "update_backlog_item": {"status": "open"}, "set_result": {"result": "x"}, "set_plan": {"plan": "y"},
+        "complete_backlog_item": {"resolution": "z"},
+    }
+    for verb, fields in changes.items():
         refused = team.refusal(verb, id=one["id"], if_version=one["version"], **fields)
         assert isinstance(refused, Conflict)
 

@@ -123,7 +123,8 @@ def test_a_value_is_kept_as_typed(team: Team):
 def test_a_version_that_is_no_longer_current_is_refused(team: Team):
     first = team.call("remember", key="psr", value="one")
     team.call("remember", key="psr", value="two", agent="bob", if_version=first["version"])
-    assert "is at version" in team.refusal("remember", key="psr", value="three", if_version=first["version"]).message
+    for verb, more in (("remember", {"value": "three"}), ("set_tier", {"tier": "deep"}), ("forget", {"agent": "bob"})):
+        assert "is at version" in team.refusal(verb, key="psr", if_version=first["version"], **more).message
     team.call("forget", key="psr", agent="bob")
     assert "somebody removed it meanwhile" in team.refusal("remember", key="psr", value="x", if_version=first["version"]).message
 

@@ -255,7 +255,7 @@ def test_a_line_break_in_what_others_wrote_forges_no_line_of_a_briefing(team: Te
     {"capabilities": [{"name": "two\nlines"}]}, {"capabilities": [{"name": "sql", "desc": "x" * 1001}]},
 ])
 def test_a_session_says_of_itself_what_can_be_shown(team: Team, given: dict[str, Any]):
-    assert "Nothing was written" in str(team.refusal("start_session", **given))
+    assert "nothing was registered" in str(team.refusal("start_session", **given))
 
 
 def test_a_handoff_that_was_cut_off_is_kept_when_the_agent_ends_again_by_name_alone(team: Team):
@@ -266,3 +266,12 @@ def test_a_handoff_that_was_cut_off_is_kept_when_the_agent_ends_again_by_name_al
     team.call("end_session")
     assert team.call("get_session", id=session)["handoff_notes"] == "notes"
     assert sessions.count_live(team.memory) == 0
+
+
+def test_start_with_what_no_session_can_hold_registers_nothing_and_tells_all_of_it(team: Team) -> None:
+    error = team.refusal("start_session", agent="newbie", role_description="x" * 600, capabilities=[{"name": ""}], task_description="a\0b")
+    assert error.message == (
+        "start_session: task_description holds the control character '\\x00'; plain text is accepted; "
+        "role_description has 600 characters; at most 500 are accepted; "
+        "capabilities item \"Capability(name='', desc='')\" has a name that is empty; one line of text is accepted."
+    )

@@ -148,6 +148,9 @@ def test_if_version_takes_the_version_or_the_blob_and_refuses_another(team: Team
     second = define(team, "Two.", if_version="1.0.0")
     error = team.refusal("define_spec", name="orders-api", content="Three.", if_version=first["blob"])
     assert error.message == f"orders-api is at version 1.0.1 ({second['blob'][:12]}), not '{first['blob']}'."
+    assert team.refusal("transfer_spec", name="orders-api", to="ann", if_version="1.0.0").message == (
+        f"orders-api is at version 1.0.1 ({second['blob'][:12]}), not '1.0.0'."
+    )
     assert define(team, "Three.", if_version=second["blob"][:12])["version"] == "1.0.2"
     assert team.refusal("define_spec", name="new", content="x", if_version="1.0.0").message == "There is no spec new here yet."
 

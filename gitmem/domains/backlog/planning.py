@@ -126,6 +126,7 @@ def complete_backlog_item(
     id: str,  # noqa: A002  the argument's public name
     resolution: str = "",
     wont_do: bool = False,
+    if_version: str = "",
 ) -> Written:
     """Close an item: it is done, or it will not be done. The answer names what can be started because of it.
 
@@ -133,8 +134,9 @@ def complete_backlog_item(
         id: the item; the last part of its id is enough.
         resolution: how it was resolved, or why it will not be done.
         wont_do: it will not be done.
+        if_version: the version that you looked at; if it is no longer current, nothing is written.
     """
-    return _revise(desk, find_item(desk, id), completion(resolution, wont_do=wont_do), "complete")
+    return _revise(desk, find_item(desk, id), completion(resolution, wont_do=wont_do), "complete", if_version=if_version)
 
 
 def completion(resolution: str, *, wont_do: bool) -> Given:

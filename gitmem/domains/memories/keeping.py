@@ -101,28 +101,32 @@ def _keep(desk: Desk, old: Remembered | None, made: Remembered, subject: str) ->
 
 
 @verb(writes=True, idempotent=True)
-def set_tier(desk: Desk, key: str, tier: Tier, scope: Scope = "project") -> Kept:
+def set_tier(desk: Desk, key: str, tier: Tier, scope: Scope = "project", if_version: str = "") -> Kept:
     """Say whether a memory is told in briefings (hot) or only when somebody recalls it (deep).
 
     Args:
         key: the memory.
         tier: hot or deep.
         scope: project, or shared.
+        if_version: the version that you looked at; if it is no longer current, nothing is written.
     """
     old = _existing(desk, key, scope)
+    check_version(old, if_version)
     return _keep(desk, old, replace(old, tier=tier), f"{key} becomes {tier}")
 
 
 @verb(writes=True, destructive=True)
-def forget(desk: Desk, key: str, scope: Scope = "project", reason: str = "") -> Forgotten:
+def forget(desk: Desk, key: str, scope: Scope = "project", reason: str = "", if_version: str = "") -> Forgotten:
     """Take a memory of yours away. It stays in history, and revert brings it back.
 
     Args:
         key: the memory.
         scope: project, or shared.
         reason: why, for those who read the history.
+        if_version: the version that you looked at; if it is no longer current, nothing is taken away.
     """
     old = _existing(desk, key, scope)
+    check_version(old, if_version)
     if old.author != desk.agent and not may_act_for_others(desk, old.scope):
         raise NotYourMemory(old)
     with desk.transaction(f"forget {key}", body=reason) as change:

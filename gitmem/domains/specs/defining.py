@@ -139,6 +139,10 @@ def _check_turn(desk: Desk, current: Versioned | None, blank: Versioned, if_vers
     if current.owner and current.owner != desk.agent:
         is_admin = may_act_for_others(desk, current.scope)
         raise NotOwner(current, desk.agent, "define a version of it", is_admin=is_admin)
+    _check_version(current, if_version)
+
+
+def _check_version(current: Versioned, if_version: str) -> None:
     given = if_version.strip().lower()
     if given and given.removeprefix("v") != current.release and not current.version.startswith(given):
         raise Conflict(
@@ -208,14 +212,16 @@ def _defined(record: Versioned, note: str | None = None) -> Defined:
 
 
 @verb(writes=True, idempotent=True)
-def transfer_spec(desk: Desk, name: str, to: str) -> Defined:
+def transfer_spec(desk: Desk, name: str, to: str, if_version: str = "") -> Defined:
     """Hand a spec over: from then on `to` owns it. For its owner, and for admins of the project.
 
     Args:
         name: the spec; state:NAME for a state document.
         to: the member of the project, or the agent at work in it, who gets it.
+        if_version: the version that you looked at; if it is no longer current, nothing is written.
     """
     record = find_spec(desk, name)
+    _check_version(record, if_version)
     if desk.agent != record.owner and not may_act_for_others(desk, record.scope):
         raise NotOwner(record, desk.agent, "hand it over")
     known = at_work_in(desk, record.scope)
