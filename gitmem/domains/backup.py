@@ -1,6 +1,7 @@
 """Backups: the whole memory as one file, or what is new in it since an earlier one."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from gitmem.errors import BadArgument, Refused
+from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.git import bundles
 from gitmem.git.bundles import Bundle, Content, Draft, Progress
 from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
@@ -91,6 +92,9 @@ def _had(memory: Memory, since: str) -> tuple[frozenset[str], str]:
     """The objects that whoever restores has already, and in a word what that is."""
     earlier = Path(since).expanduser()
     if not earlier.exists():
+        if os.sep in since or earlier.suffix:
+            fix = "Name an earlier backup, a commit, a date or an age."
+            raise NotFound(f"There is no file {earlier}. Nothing was written.", fix=fix)
         commit = memory.commit_as_of(since)
         return frozenset({commit}), commit
     bundle = bundles.read(earlier)

@@ -44,7 +44,7 @@ def refs(repository: Repository) -> Iterator[Finding]:
     if not found:
         tips = repository.refs.list("refs/")
         found = [*_leading_nowhere(repository, tips), *_unknown(tips)]
-    yield from found or [Finding("refs", "ok", f"all {len(tips)} refs can be read, and what they hold is there")]
+    yield from found or [Finding("refs", "ok", f"{len(tips)} can be read, and what they hold is there")]
 
 
 def _packed_refs(repository: Repository) -> Iterator[Finding]:

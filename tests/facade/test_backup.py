@@ -233,7 +233,8 @@ def test_an_increment_to_something_else_is_refused(team: Team, tmp_path: Path) -
     other.close()
     where = ("backup", tmp_path / "team.backup", "--repo", team.memory.path, "--since")
     assert "is not a backup of this memory" in refused(*where, tmp_path / "other.backup")
-    assert "is no commit, date or age" in refused(*where, tmp_path / "nothing.backup")
+    assert f"There is no file {tmp_path / 'nothing.backup'}" in refused(*where, tmp_path / "nothing.backup")
+    assert "is no commit, date or age" in refused(*where, "nonsense")
     assert list(tmp_path.glob("*team.backup*")) == []
 
 
