@@ -11,6 +11,7 @@ from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.git.log import FileVersion, diff_blobs, file_versions
 from gitmem.git.log import blame as blame_lines
 from gitmem.git.objects import Commit, Entry
+from gitmem.memory.pushers import note_of
 from gitmem.memory.view import NO_TREE, View
 from gitmem.names import age_in_words, parse_when, shown
 from gitmem.verbs import checked_limit, verb
@@ -21,7 +22,7 @@ LOOKED_AT_MOST = 5000  # commits that recent_changes and revert walk through
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a record."""
+    """One version of a record. `pushed_by`: who brought it, if it came by a push; `author` is then as they typed it."""
 
     version: str
     commit: str
@@ -31,6 +32,7 @@ class Version:
     verb: str
     session: str
     path: str
+    pushed_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def history(desk: Desk, id: str, limit: int = 20) -> History:  # noqa: A002  the
     """
     found = _versions(desk, id)
     cut = found[: checked_limit(limit, 200)]
-    return History(_stem(found[0].path), tuple(_version(each) for each in cut), len(found))
+    return History(_stem(found[0].path), tuple(_version(desk, each) for each in cut), len(found))
 
 
 def _versions(desk: Desk, record_id: str) -> list[FileVersion]:
@@ -150,11 +152,12 @@ def _stem(path: str) -> str:
     return _file_name(path).rpartition(".")[0]
 
 
-def _version(found: FileVersion) -> Version:
-    trailers = found.commit.trailers
+def _version(desk: Desk, found: FileVersion) -> Version:
+    trailers, note = found.commit.trailers, note_of(desk.memory.repository, found.commit.oid)
     return Version(
         found.blob, found.commit.oid, found.commit.author.name, found.commit.time, found.commit.subject,
         trailers.get("Gitmem-Verb", ""), trailers.get("Gitmem-Session", ""), found.path,
+        (note.pusher or None) if note else None,
     )
 
 
