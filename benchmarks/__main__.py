@@ -11,6 +11,7 @@ QUICK = {
     "writes": ["--commits", "100", "--rounds", "2"],
     "http_calls": ["--calls", "60", "--records", "200"],
     "startup": ["--rounds", "3"],
+    "pushes": ["--small", "100", "--large", "500", "--rounds", "1"],
     "size": ["--writes", "500"],
     "sessions": ["--small", "200", "--large", "2000", "--rounds", "5"],
     "team": ["--agents", "4", "--rounds", "3", "--records", "500", "--starts", "10"],

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from gitmem.desk import Desk
 from gitmem.domains import presence, sessions
+from gitmem.domains.ownership.codeowners import refresh
 from gitmem.domains.projects import project_path
 from gitmem.domains.sessions import LiveSession
 from gitmem.errors import GitmemError
@@ -218,6 +219,8 @@ class _Tending:
         places = list(self._places())
         dropped = [found for place in places if not self._stopped() and (found := self._drop(place))]
         archived = [] if self._stopped() else list(self._archive(places))
+        with self._telling("CODEOWNERS"):
+            refresh(self._memory)
         return Tended(tuple(dropped), tuple(archived), tuple(self._failed))
 
     def _places(self) -> Iterator[Place]:

@@ -189,29 +189,34 @@ def log(given: Given, record_id: str | None, limit: int) -> None:
         tables.show_log(told)
     else:
         for each in told:
-            put("  ".join((each["commit"][:SHORT_ID], each["age"], each["author"], each["verb"] or "-", each["subject"])))
+            author = f"{each['author']} (pushed by {each['pushed_by']})" if each["pushed_by"] else each["author"]
+            put("  ".join((each["commit"][:SHORT_ID], each["age"], author, each["verb"] or "-", each["subject"])))
 
 
 def _log(given: Given, limit: int) -> Iterator[dict[str, str]]:
     with given.memory() as memory:
+        from gitmem.memory.pushers import note_of
+
         head = memory.head()
         for each in memory.repository.log(head, limit=limit) if head else ():
-            yield _told(each.oid, each.time, each.author.name, each.trailers.get("Gitmem-Verb", ""), each.subject)
+            note = note_of(memory.repository, each.oid)
+            verb = each.trailers.get("Gitmem-Verb", "")
+            yield _told(each.oid, each.time, each.author.name, verb, each.subject, note.pusher if note else "")
 
 
 def _record_log(given: Given, record_id: str, limit: int) -> Iterator[dict[str, str]]:
     from gitmem.facade.cli_verbs import ask
 
     for each in ask(given, "history", {"id": record_id, "limit": limit}).value.versions:
-        yield _told(each.commit, each.time, each.author, each.verb, each.subject)
+        yield _told(each.commit, each.time, each.author, each.verb, each.subject, each.pushed_by or "")
 
 
-def _told(commit: str, time: datetime, author: str, verb: str, subject: str) -> dict[str, str]:
+def _told(commit: str, time: datetime, author: str, verb: str, subject: str, pushed_by: str) -> dict[str, str]:
     from gitmem.names import age_in_words, format_time
 
     return {
         "commit": commit, "age": age_in_words(time), "time": format_time(time), "author": author, "verb": verb,
-        "subject": subject,
+        "subject": subject, "pushed_by": pushed_by,
     }
 
 

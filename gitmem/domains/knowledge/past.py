@@ -11,6 +11,7 @@ from gitmem.errors import NotFound
 from gitmem.git.log import FileVersion, diff_blobs, file_versions
 from gitmem.git.log import blame as blame_lines
 from gitmem.git.objects import Commit
+from gitmem.memory.pushers import note_of
 from gitmem.memory.view import NO_TREE, View
 from gitmem.names import age_in_words, parse_when, shown
 from gitmem.verbs import checked_limit, verb
@@ -21,7 +22,7 @@ LOOKED_AT_MOST = 5000  # commits that recent_changes walks through
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a record."""
+    """One version of a record. `pushed_by`: who brought it, if it came by a push; `author` is then as they typed it."""
 
     version: str
     commit: str
@@ -32,6 +33,7 @@ class Version:
     session: str
     path: str
     approver: str | None = None
+    pushed_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def history(desk: Desk, id: str, limit: int = 20) -> History:  # noqa: A002  the
     found = versions_of(desk, id)
     cut = found[: checked_limit(limit, 200)]
     approvers = Approvers(desk.memory, _project_of(found[0].path))
-    return History(stem(found[0].path), tuple(_version(each, approvers) for each in cut), len(found))
+    return History(stem(found[0].path), tuple(_version(desk, each, approvers) for each in cut), len(found))
 
 
 def versions_of(desk: Desk, record_id: str) -> list[FileVersion]:
@@ -139,12 +141,12 @@ def _project_of(path: str) -> str:
     return path.split("/")[1] if path.startswith("projects/") else SHARED
 
 
-def _version(found: FileVersion, approvers: Approvers) -> Version:
-    trailers = found.commit.trailers
+def _version(desk: Desk, found: FileVersion, approvers: Approvers) -> Version:
+    trailers, note = found.commit.trailers, note_of(desk.memory.repository, found.commit.oid)
     return Version(
         found.blob, found.commit.oid, found.commit.author.name, found.commit.time, found.commit.subject,
         trailers.get("Gitmem-Verb", ""), trailers.get("Gitmem-Session", ""), found.path,
-        approvers.of(found.blob) if found.blob else None,
+        approvers.of(found.blob) if found.blob else None, (note.pusher or None) if note else None,
     )
 
 
