@@ -50,6 +50,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "diff_spec": {"name": "orders-api"},
     "transfer_spec": {"name": "orders-api", "to": "bob"},
     "validate_against_spec": {"name": "orders-api", "document": {"number": "one"}},
+    "owners": {"action": "set", "paths": ["shared/specs/"], "names": ["ann"], "project": ""},
     "guidelines": {"action": "set", "name": "small-commits", "rule": "One thing a commit."},
     "lock_files": {"files": ["src/"], "reason": "moving the handlers"},
     "unlock_files": {},

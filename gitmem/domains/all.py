@@ -25,6 +25,7 @@ import gitmem.domains.messages.answering
 import gitmem.domains.messages.reading
 import gitmem.domains.messages.sending
 import gitmem.domains.messages.waiting
+import gitmem.domains.ownership.managing
 import gitmem.domains.projects
 import gitmem.domains.resuming
 import gitmem.domains.reviews.deciding

@@ -6,4 +6,5 @@ import gitmem.domains.messages.record
 import gitmem.domains.messages.shown
 import gitmem.domains.presence
 import gitmem.domains.reviews.record
+import gitmem.domains.speaking
 import gitmem.domains.work.record

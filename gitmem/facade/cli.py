@@ -29,6 +29,7 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "doctor": ("gitmem.facade.cli_commands:doctor", "Check the memory's health and say what helps."),
     "reindex": ("gitmem.facade.cli_commands:reindex", "Build the search index anew."),
     "merge-driver": ("gitmem.facade.cli_merge:merge_driver", "Merge two versions of a file, for git."),
+    "ssh-serve": ("gitmem.facade.cli_ssh:ssh_serve", "Let an ssh key fetch and push as somebody; for authorized_keys."),
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
 }
 

@@ -17,6 +17,10 @@ from gitmem.records.kind import KINDS
 RECORDS = "refs/gitmem/"
 TO_PROPOSE = "git push origin HEAD:refs/heads/proposals/NAME"
 SPEAKING = "an admin may let somebody speak for others, in people of gitmem.yaml"
+_MENDING = {
+    True: "mend the files, commit (or amend), and push again",
+    False: f"push what is yours, and mend what else is listed; {SPEAKING}",
+}
 _LOOKED_AT_MOST = 5000  # commits
 _TOLD_MOST = 5
 _SPEC_HOMES = {"specs": Spec.home, "state": State.home}
@@ -25,6 +29,7 @@ Reasons = Iterator[str]
 
 
 def reasons_of(push: Push, update: Update) -> Reasons:
+    """The reasons to refuse one of the updates of a push."""
     for prefix, rule in _BY_REF.items():
         if update.ref.startswith(prefix):
             yield from rule(push, update)
@@ -51,8 +56,9 @@ def _to_proposal(push: Push, update: Update) -> Reasons:
     if not update.is_new:
         proposers, who = sorted(proposers_of(push, update.old)), push.pusher
         if who.is_known and who.name not in proposers and not speaks_for_any(push, proposers) and not push.is_admin():
+            by = " and ".join(proposers)
             yield (
-                f"gitmem: proposals/{name} is by {' and '.join(proposers)}, and {who.name} may not change it. Nothing was changed.\n"
+                f"gitmem: proposals/{name} is by {by}, and {who.name} may not change it. Nothing was changed.\n"
                 f"fix: make a proposal of your own: '{TO_PROPOSE}'."
             )
             return
@@ -205,12 +211,12 @@ def _gate(push: Push, before: View, new: str, *, proposed: bool = False) -> Reas
         change = replace(change, reviewed=reviewed_in(push, change))
     if problems := gate.check(change):
         only_who = not proposed and before.place == MAIN_PLACE and not gate.check(replace(change, proposed=True))
-        yield from _listing(problems, only_who=only_who)
+        yield from _listing(problems, f"propose it with '{TO_PROPOSE}'" if only_who else _MENDING[before.place == MAIN_PLACE])
 
 
-def _listing(problems: list[Problem], *, only_who: bool) -> Reasons:
+def _listing(problems: list[Problem], fix: str) -> Reasons:
     count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
     yield f"gitmem: the push has {count}. Nothing was changed."
     for problem in sorted(problems, key=lambda each: (each.path, each.line, each.field)):
         yield f"  {problem}"
-    yield f"fix: propose it with '{TO_PROPOSE}'." if only_who else "fix: mend the files, commit (or amend), and push again."
+    yield f"fix: {fix}."

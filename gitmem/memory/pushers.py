@@ -66,20 +66,30 @@ def note_push(repository: Repository, notes: Mapping[str, Note]) -> None:
     edits: dict[str, NewObject | None] = {
         f"{commit[:2]}/{commit[2:]}": new_object("blob", note.text()) for commit, note in notes.items()
     }
-    for _ in range(_TRIES if edits else 0):
+    if edits and not _written(repository, edits):
+        raise NotNoted
+
+
+def _written(repository: Repository, edits: Mapping[str, NewObject | None]) -> bool:
+    from filelock import FileLock  # imported late: looking a note up writes nothing, and a refused push makes none
+
+    from gitmem.git.maintenance import WRITE_LOCK
+
+    for _ in range(_TRIES):
         try:
-            if _swapped(repository, edits):
-                return
+            # whoever writes without this lock may lose a pack that no ref holds yet to upkeep
+            with FileLock(repository.private / WRITE_LOCK).acquire(poll_interval=0.002):
+                if _swapped(repository, edits):
+                    return True
         except RefLocked:
             continue
         except OSError as error:
             raise StorageFailed(error) from error
-    if edits:
-        raise NotNoted
+    return False
 
 
 def _swapped(repository: Repository, edits: Mapping[str, NewObject | None]) -> bool:
-    from gitmem.memory.writer import graft  # imported late: looking a note up writes nothing
+    from gitmem.memory.writer import graft
 
     tip = repository.refs.read(PUSHERS_REF)
     before = repository.objects.commit(tip).tree if tip else NO_TREE

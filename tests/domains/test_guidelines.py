@@ -147,12 +147,13 @@ def change_of(team: Team, caller: Caller) -> gate.Change:
 
 def test_the_gate_lets_admins_alone_change_guidelines_whatever_the_verb(team: Team):
     put(team)
-    for proof in ("key", "session", "declared", "client", "none"):
+    for proof in ("key", "session", "declared", "client", "none", "push"):
         assert [str(each) for each in gate.check(change_of(team, Caller("bob", proof)))] == [  # type: ignore[arg-type]
             f"{PATH}: is a guideline; bob may not change it, only an admin may: ann"
         ]
         assert gate.check(change_of(team, Caller("ann", proof))) == []  # type: ignore[arg-type]
-    assert gate.check(change_of(team, Caller("unknown", "push"))) == []
+    [problem] = gate.check(change_of(team, Caller("bob", "push")))
+    assert problem.needs_review
 
 
 def test_a_revert_is_no_way_round_the_admins(team: Team):

@@ -25,6 +25,7 @@ from gitmem.memory.writer import graft
 from gitmem.records.codec import decode, encode
 from gitmem.records.kind import Record, kind_of
 from tests.conftest import Team, git
+from tests.facade.test_push import ME
 
 PATH = "projects/web/specs/orders-api.md"
 SCHEMA = {
@@ -285,9 +286,12 @@ def test_the_gate_holds_the_owner_rule_for_everybody_who_is_known(team: Team, bo
     ]
 
 
-def test_the_gate_does_not_know_yet_who_pushes(team: Team):
+def test_whoever_pushes_is_asked_as_whoever_calls(team: Team):
     define(team)
-    assert problems(team, PATH, replace(spec(team), owner="bob"), Caller("unknown", "push")) == []
+    given = replace(spec(team), owner="bob")
+    assert problems(team, PATH, given, Caller("bob", "push")) == [f"{PATH}: belongs to ann; bob may not change or remove it, but ann may"]
+    assert problems(team, PATH, given, Caller("ann", "push")) == []
+    assert problems(team, PATH, given, Caller("bob", "push", brings=frozenset({"ann"}))) == []
 
 
 def test_nobody_becomes_admin_and_takes_a_spec_in_one_change(team: Team, bob: str):
@@ -298,7 +302,10 @@ def test_nobody_becomes_admin_and_takes_a_spec_in_one_change(team: Team, bob: st
     members = new_object("blob", encode(project).replace(b"- name: bob\n", b"- name: bob\n  tier: admin\n"))
     edits = {**coup.edits, project.path: gate.Edit(coup.before.entry(project.path), Entry(FILE, members.oid))}
     both = gate.Change(coup.before, edits, coup.caller, lambda oid: members.data if oid == members.oid else coup.read(oid))
-    assert [str(each) for each in gate.check(both)] == [f"{PATH}: belongs to ann; bob may not change or remove it, but ann may"]
+    assert sorted(str(each) for each in gate.check(both)) == [
+        "projects/web/project.yaml: is for its admins to change; bob may add others as pending, but only ann may do more",
+        f"{PATH}: belongs to ann; bob may not change or remove it, but ann may",
+    ]
 
 
 def test_no_other_verb_reaches_a_spec(team: Team, bob: str):
@@ -445,7 +452,7 @@ def test_the_gate_guards_state_documents_unless_a_major_version_says_that_it_is_
     path = define(team, LONG, name="state:web")["path"]
     record = team.memory.view().get(State, path)
     short = replace(record, content="Short.", release="1.1.0")
-    pusher = Caller("unknown", "push")
+    pusher = Caller("ann", "push")
     assert problems(team, path, short, pusher) == [f"{path}: content has 6 characters instead of {len(LONG)}; if that is meant, make release 2.0.0"]
     assert problems(team, path, short, pusher, forced=True) == []
     assert problems(team, path, replace(short, release="2.0.0"), pusher) == []
@@ -735,6 +742,7 @@ def test_a_raised_version_is_a_higher_version(release: str, part: Any):
 
 def test_a_verb_that_races_a_push_of_the_same_spec_takes_its_turn_after_it(team: Team, tmp_path: Path):
     define(team, "One.")
+    team.call("project", action="add_human", name="web", member=ME, tier="admin")
     desk = Desk(team.memory, team.index, Caller("ann", "declared"), project="web", verb="define_spec")
     desk.view().record(PATH)
     clone = tmp_path / "clone"

@@ -1,6 +1,7 @@
 """A person's real clone, edit and push: what comes in, and the whole text that git shows when it does not."""
 
 import os
+import pwd
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,12 +14,16 @@ from gitmem.domains.knowledge.record import Knowledge
 from gitmem.errors import GitmemError
 from gitmem.memory.caller import Caller
 from gitmem.memory.gate import FILE_MAX_BYTES
-from gitmem.names import format_time, new_id, now
+from gitmem.names import format_time, new_id, now, slugify
 from gitmem.records.codec import encode
 from tests.conftest import Team, git
 from tests.proofs.workers import Agent, Worker, make, start, word
 
 HOME = "projects/web/knowledge/learning/"
+
+
+# Who pushes by path: the user who runs the tests.
+ME = slugify(pwd.getpwuid(os.getuid()).pw_name)
 
 
 class Person:
@@ -228,7 +233,9 @@ BAD_FILES: dict[str, tuple[str, str | bytes, list[str]]] = {
             f"{HOME}ab/a:b-ab000000.md: id is 'a:b-ab000000', which is no id such as 'retry-policy-3fa2b81c'",
         ],
     ),
-    "a settings file of another format": ("gitmem.yaml", "format: 99\n", ["gitmem.yaml:1: format is 99; 1 to 1 are accepted"]),
+    "a settings file of another format": ("gitmem.yaml", "format: 99\n", [
+        f"gitmem.yaml: says who may do what; {ME} may not change it, but ann may", "gitmem.yaml:1: format is 99; 1 to 1 are accepted",
+    ]),
 }
 
 
@@ -318,14 +325,14 @@ def record_ref(pat: Person, name: str, text: str, ref: str) -> tuple[str, str]:
     return "origin", f"{commit}:{ref}"
 
 
-SESSION = "agent: ann\ntask: by hand\nstarted: 2026-01-31T09:00:00Z\n"
+SESSION = f"agent: {ME}\ntask: by hand\nstarted: 2026-01-31T09:00:00Z\n"
 
 
 def test_a_record_ref_passes_the_gate_too(pat: Person, ann: Agent):
     assert pat.refused(*record_ref(pat, "x.yaml", "agent: ''\n", "refs/gitmem/sessions/web")).startswith("gitmem: the push has")
-    good = record_ref(pat, "web_ann_12345678.yaml", SESSION, "refs/gitmem/sessions/web")
+    good = record_ref(pat, f"web_{ME}_12345678.yaml", SESSION, "refs/gitmem/sessions/web")
     assert pat.push(*good) == "accepted"
-    assert [each.id for each in ann.call("list_sessions").value.sessions] == ["web_ann_12345678"]
+    assert [each.id for each in ann.call("list_sessions").value.sessions] == [f"web_{ME}_12345678"]
     assert "cannot be deleted" in pat.refused("origin", ":refs/gitmem/sessions/web")
 
 

@@ -8,7 +8,7 @@ import pytest
 from gitmem.domains.specs.record import Spec
 from gitmem.records.codec import encode
 from tests.conftest import git
-from tests.facade.test_push import Person, report
+from tests.facade.test_push import ME, Person, report
 from tests.proofs.workers import Agent, make
 
 PATH = "projects/web/specs/orders-api.md"
@@ -28,6 +28,7 @@ def ann(tmp_path: Path) -> Iterator[Agent]:
 
 @pytest.fixture
 def pat(ann: Agent, tmp_path: Path) -> Person:
+    ann.call("project", action="add_human", name="web", member=ME, tier="admin")
     return Person(ann.memory.path, tmp_path / "clone")
 
 
