@@ -23,7 +23,7 @@ from gitmem.records.shape import Json, Mismatch, Shape, shape_of
 DESK_ARGUMENTS = {
     "project": "the project; left out: yours",
     "session_id": "your session, if the server does not know you in another way",
-    "as_proposal": "for what writes: true, or why, to propose it for review instead of writing it at once",
+    "as_proposal": "true, or the reason, to propose it for review instead of writing it at once",
 }
 # Spellings that other memory servers' clients use, accepted everywhere.
 ALIASES = {"claude_instance": "agent", "doc_id": "id", "item_id": "id", "message_id": "id", "func_id": "id"}

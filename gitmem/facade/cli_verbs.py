@@ -14,7 +14,7 @@ from gitmem.facade.cli import command_name, common_options, first_sentence, tell
 from gitmem.facade.given import Given
 from gitmem.facade.terminal import put_answer
 from gitmem.records.shape import Json
-from gitmem.verbs import DESK_ARGUMENTS, Answer, Parameter, Verb
+from gitmem.verbs import DESK_ARGUMENTS, Answer, Parameter, Verb, proposable
 
 _STDIN_TAKEN = "gitmem.stdin"
 
@@ -96,13 +96,19 @@ def command_for(verb: Verb) -> click.Command:
     own = [each for each in verb.parameters.values() if not _is_the_desks(each)]
     first = next((each for each in own if each.required), own[0] if own and own[0].name in GIVEN_FIRST else None)
     options: list[click.Parameter] = [_option(each, required=each.required and each is not first) for each in own]
+    names = [each.name for each in own]
     return click.Command(
         command_name(verb.name),
-        params=[*([_positional(first)] if first else []), *options, *common_options(but=[each.name for each in own])],
+        params=[*([_positional(first)] if first else []), *options, *_proposing(verb), *common_options(but=names)],
         callback=functools.partial(_call, verb, first),
         help=verb.summary,
         short_help=first_sentence(verb.summary),
     )
+
+
+def _proposing(verb: Verb) -> list[click.Parameter]:
+    about = "Propose it for review instead of writing it at once; the text says why."
+    return [click.Option(["as_proposal", "--as-proposal"], type=Text(), metavar="WHY", help=about)] if proposable(verb) else []
 
 
 def _is_the_desks(parameter: Parameter) -> bool:

@@ -85,7 +85,8 @@ def about(verb: Verb) -> str:
     does = "may remove or replace what others made" if verb.destructive else "writes" if verb.writes else "reads"
     arguments = [_argument(parameter) for parameter in verb.parameters.values()]
     told = ["arguments:", *arguments] if arguments else ["It takes no arguments."]
-    return "\n".join([f"{verb.name} ({does}): {verb.summary}", *told])
+    more = [f"  as_proposal (optional): {verbs.DESK_ARGUMENTS['as_proposal']}"] if verbs.proposable(verb) else []
+    return "\n".join([f"{verb.name} ({does}): {verb.summary}", *told, *more])
 
 
 def _argument(parameter: Parameter) -> str:

@@ -17,7 +17,7 @@ VERSION_DIGITS = 12
 SHORT = 120
 # What identifies a record: told even where the caller has just sent it.
 IDENTITY = ("id", "name", "key", "session_id", "version", "commit")
-HASHES = ("version", "commit", "previous_version", "from_version", "to_version", "blob")
+HASHES = ("version", "commit", "previous_version", "from_version", "to_version", "blob", "base", "tip", "merged_in")
 TITLES = ("title", "subject", "topic", "name", "path")
 # Texts that agents write: always quoted. Any other text is quoted as soon as it has several lines.
 RECORDED = (

@@ -13,6 +13,7 @@ from test_push import Person
 from gitmem.facade.received import received
 from gitmem.memory.claims import claim
 from tests.conftest import Team, git
+from tests.test_tutorial import ROOT, run_page
 
 LEARNING = {"topic": "Retries back off", "content": "With jitter."}
 
@@ -185,3 +186,7 @@ def test_a_hook_that_was_there_before_still_runs(team: Team, pat: Person):
     pat.write("README.md", "# Ours\n")
     git(pat.clone, "commit", "-qam", "x")
     assert said(pat.git_push("origin", "main")) == ["former saw refs/heads/main"]
+
+
+def test_the_page_about_reviews_runs_as_it_is_written(tmp_path: Path):
+    run_page(ROOT / "docs" / "review.md", tmp_path)

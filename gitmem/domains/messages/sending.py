@@ -65,7 +65,10 @@ class ChainTooLong(Refused):
         )
 
 
-@verb(writes=True, at_once=True, core=True, aliases={"recipient": "to_instance", "to": "to_instance", "content": "message", "text": "message"})
+@verb(
+    writes=True, at_once=True, core=True,
+    aliases={"recipient": "to_instance", "to": "to_instance", "content": "message", "text": "message"},
+)
 def send_message(
     desk: Desk,
     to_instance: str,

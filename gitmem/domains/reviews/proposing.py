@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from gitmem import verbs
-from gitmem.answers import plain
+from gitmem.answers import NOT_YET, plain
 from gitmem.desk import Conflict, Desk, NotProposable
 from gitmem.domains.messages.posting import notify
 from gitmem.domains.projects import admins_of
@@ -41,7 +41,7 @@ class ProposedChange:
 class Proposed:
     """A proposal that waits for its review. `answers` are what its calls answered."""
 
-    id: str
+    proposal: str
     title: str
     author: str
     project: str
@@ -83,7 +83,7 @@ def propose(desk: Desk, title: str, reason: str, changes: tuple[ProposedChange, 
     return Proposed(
         opened.id, opened.title, opened.author, opened.project, f"proposals/{opened.id}",
         tuple(files_of(look(desk.memory, opened.id))[:FILES_MAX]), tuple(reviewers), tuple(answers),
-        f"{_waits_for(reviewers)} get_proposal shows it as they see it.",
+        f"{NOT_YET} {_waits_for(reviewers)}",
     )  # fmt: skip
 
 

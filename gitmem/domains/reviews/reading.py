@@ -17,7 +17,7 @@ from gitmem.verbs import checked_limit, checked_offset, section, verb
 
 LIST_MAX = 100
 COMMENTS_MAX = 50
-_LOOKED_AT = 50  # open proposals, for the briefing
+_LOOKED_AT = 20  # open proposals, for the briefing
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 

@@ -27,7 +27,7 @@ from gitmem.names import in_a_line, name_problem, shown
 
 MERGED_ELSEWHERE = "everything of it is on main already"
 GONE = "its branch was removed"
-_PREFIX_MIN = 4
+_PART_MIN = 4
 
 
 class UnknownProposal(NotFound):
@@ -232,7 +232,7 @@ def all_of(memory: Memory) -> Iterator[Standing]:
 
 
 def find(memory: Memory, wanted: str) -> Standing:
-    """The proposal that an id, its branch's name or any unambiguous part of its digits means. Raises UnknownProposal."""
+    """The proposal that an id, its branch's name or any unambiguous part of them means. Raises UnknownProposal."""
     text = wanted.strip().removeprefix("refs/heads/").removeprefix("proposals/")
     try:
         return look(memory, text)
@@ -249,7 +249,7 @@ def find(memory: Memory, wanted: str) -> Standing:
 
 
 def _means(text: str, proposal_id: str) -> bool:
-    return len(text) >= _PREFIX_MIN and (proposal_id.startswith(text) or proposal_id.rpartition("-")[2].startswith(text))
+    return len(text) >= _PART_MIN and text in proposal_id
 
 
 # --- who may let it in ------------------------------------------------------------------------------
