@@ -27,6 +27,7 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "reindex": ("gitmem.facade.cli_commands:reindex", "Build the search index anew."),
     "hooks": ("gitmem.facade.cli_hooks:hooks", "Put gitmem's hooks beside those of a repository, or take them away."),
     "check": ("gitmem.facade.cli_check:check", "Check files as the memory would check a push of them."),
+    "forge": ("gitmem.facade.cli_check:forge", "Put a forge's workflow and templates into the memory."),
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
 }
 
