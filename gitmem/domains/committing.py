@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
-import gitmem.domains.kinds  # noqa: F401  declares the kinds and where they are
 from gitmem.domains import sessions
 from gitmem.domains.backlog.record import BacklogItem
 from gitmem.domains.locks.patterns import PATTERN_MAX, canonical, overlap, problem_of

@@ -32,6 +32,7 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "hooks": ("gitmem.facade.cli_hooks:hooks", "Put gitmem's hooks beside those of a repository, or take them away."),
     "check": ("gitmem.facade.cli_check:check", "Check files as the memory would check a push of them."),
     "ssh-serve": ("gitmem.facade.cli_ssh:ssh_serve", "Let an ssh key fetch and push as somebody; for authorized_keys."),
+    "forge": ("gitmem.facade.cli_check:forge", "Put a forge's workflow and templates into the memory."),
     "upkeep": ("gitmem.facade.cli_commands:upkeep", "Drop what is over, archive long histories, repack."),
     "backup": ("gitmem.facade.cli_backup:backup", "Write the whole memory into one file."),
     "restore": ("gitmem.facade.cli_backup:restore", "Bring a memory back from backups."),

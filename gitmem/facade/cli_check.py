@@ -170,3 +170,31 @@ def _as_gitlab(problems: Iterable["Problem"]) -> None:
 
 
 LAYOUTS: dict[str, Callable[[Iterable["Problem"]], None]] = {"text": _as_text, "github": _as_github, "gitlab": _as_gitlab}
+
+
+# --- what a forge needs -----------------------------------------------------------------------------
+
+
+@click.command(help=f"{SPECIAL['forge'][1]} Files that are there already stay as they are.")
+@click.argument("name", metavar="FORGE", type=click.Choice(["github"]))
+@click.option("--overwrite", is_flag=True, help="Take the shipped files also where yours differ.")
+@_given
+def forge(given: Given, name: str, *, overwrite: bool) -> None:
+    """Put a forge's files into the memory."""
+    from dataclasses import asdict
+
+    import gitmem.domains.files  # noqa: F401  declares the record kinds of `main` and the gate's rules
+    from gitmem.domains import forge as domain
+
+    with given.memory() as memory:
+        added = domain.add(memory, given.caller(), name, overwrite=overwrite)
+    if given.json:
+        put_json(asdict(added))
+        return
+    for path in added.written:
+        put(f"written: {path}")
+    for path in added.kept:
+        put(f"there already: {path}")
+
+
+forge.params += common_options()

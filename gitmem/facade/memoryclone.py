@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gitmem.domains.files  # noqa: F401  declares the record kinds of `main` and the gate's rules
-from gitmem.facade.clonehooks import Verdict
+from gitmem.facade.verdict import Verdict
 from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
 from gitmem.memory.caller import Caller
 from gitmem.memory.checking import Checked, check, counted

@@ -19,8 +19,12 @@ from gitmem.records.kind import KINDS, kind_at
 BODY_MAX_BYTES = 50 * 1024
 FILE_MAX_BYTES = BODY_MAX_BYTES + 34 * 1024
 PATH_MAX_BYTES = 400
-# Files of `main` that belong to the team and are no records.
-FREE_FILES = frozenset({"README.md", "AGENTS.md", ".gitattributes", "CODEOWNERS", ".gitignore", "allowed_signers"})
+# Files of `main` that belong to the team and are no records. Of what a forge reads there are only these: any other
+# workflow could run what it likes with the forge's secrets.
+FREE_FILES = frozenset({
+    "README.md", "AGENTS.md", ".gitattributes", ".gitignore", "CODEOWNERS", "allowed_signers",
+    ".github/workflows/gitmem-check.yml", ".github/pull_request_template.md",
+})  # fmt: skip
 
 _SCOPE_NAME = re.compile(r"projects/([^/]*)/")
 # A lone ======= underlines a Markdown heading; only the arrows prove a conflict.
