@@ -20,8 +20,7 @@ from gitmem.domains.specs.record import Spec
 from gitmem.git.objects import Objects, new_object
 from gitmem.git.repository import Repository
 from gitmem.memory import gate
-from gitmem.memory.caller import Caller
-from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_trees
+from gitmem.memory.merge import MERGER, Loss, Merged, Side, SideName, merge_trees
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, Place, View
 from gitmem.memory.writer import graft
 from gitmem.records.codec import decode, encode
@@ -80,7 +79,7 @@ class Bench:
         view.tree = self.tree(before)
         base = view.tree if before else None
         edits = {path: gate.Edit(was, now) for path, was, now in self.objects.differences(base, self.tree(after) if after else None)}
-        return gate.check(gate.Change(view, edits, Caller("pat", "push"), self.objects.blob, proposed=True))
+        return gate.check(gate.Change(view, edits, MERGER, self.objects.blob, proposed=True))
 
 
 @pytest.fixture(scope="module")
