@@ -7,7 +7,10 @@ from gitmem.git.objects import Commit, MissingObject, Objects
 
 
 def only_in(objects: Objects, tip: str, other: str) -> Iterator[Commit]:
-    """The commits that lead to `tip` and not to `other`, newest first; what a shallow clone lacks is left out."""
+    """The commits that lead to `tip` and not to `other`, newest first; what a shallow clone lacks is left out.
+
+    Where a clock ran behind, so that a parent is younger than its child, a few may be told that lead to both.
+    """
     queue: list[tuple[float, str]] = []
     is_common: dict[str, bool] = {}
 

@@ -19,13 +19,14 @@ gate looks at the merge from there. Without one it is the side that is later as 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Literal, TypeVar
 
 from gitmem.git.ancestry import only_in
-from gitmem.git.objects import FILE, FOLDER, Entry, NewObject, Objects, new_object
+from gitmem.git.objects import FILE, FOLDER, Entry, MissingObject, NewObject, Objects, new_object
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.view import NO_TREE, ParsedFiles, Place, View
@@ -469,6 +470,7 @@ class Touched:
         for commit in only_in(self._objects, self._tip, self._other):
             if len(commit.parents) > 1:
                 continue  # what a merge takes in was touched by those who wrote it
-            for path, _, _ in self._objects.changes(commit):
-                times[path] = max(commit.time, times.get(path, commit.time))
+            with suppress(MissingObject):  # a shallow clone lacks what its oldest commits come from
+                for path, _, _ in self._objects.changes(commit):
+                    times[path] = max(commit.time, times.get(path, commit.time))
         return times

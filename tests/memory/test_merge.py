@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gitmem.domains.backlog import record as backlog
 from gitmem.domains.backlog.record import BacklogItem
 from gitmem.domains.checklists import Checklist, ChecklistItem
 from gitmem.domains.context import ContextValue
 from gitmem.domains.guidelines import Guideline
+from gitmem.domains.knowledge import record as knowledge
 from gitmem.domains.knowledge.record import Interface, Knowledge, Link
 from gitmem.domains.memories.record import Remembered
 from gitmem.domains.projects import Member, Project
@@ -227,6 +229,12 @@ def test_every_list_of_things_says_what_its_things_are_known_by():
         if get_origin(hint := hints[kind.name][f.name]) is tuple and is_dataclass(get_args(hint)[0]) and not f.metadata["merge"]
     ]
     assert lists == []
+
+
+def test_every_status_has_its_step():
+    for statuses, steps in ((backlog.STATUSES, backlog.STEPS), (knowledge.STATUSES, knowledge.STEPS)):
+        named = [name for step in steps for name in ((step,) if isinstance(step, str) else step)]
+        assert sorted(named) == sorted(statuses)
 
 
 # --- prose ---------------------------------------------------------------------------------------------
