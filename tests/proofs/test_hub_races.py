@@ -1,6 +1,5 @@
 """Two clones want the same lock, or the same item, at the same moment: the hub gives it to one. Without it, both are told."""
 
-import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import pytest
 
 from gitmem.cloning import clone
-from gitmem.founding import FOUNDER
 from gitmem.git.repository import run_git
 from gitmem.memory import hubs
 from gitmem.memory.memory import Memory
@@ -21,18 +19,15 @@ FEW, MANY = 5, 100
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Path:
-    """A memory that two clones share, which lets this machine's user push for its agents."""
-    path = tmp_path / "hub.git"
+    """A plain repository, as a forge has them, with a memory of two agents and items to claim."""
+    path = tmp_path / "first.git"
     make(path)
-    memory = Memory(path)
-    settings = f"format: 1\npeople:\n- name: pat\n  os_users: [{getpass.getuser()}]\n  speaks_for: ['*']\n"
-    with memory.transaction(memory.view(), FOUNDER, "settings") as change:
-        change.put_file("gitmem.yaml", settings.encode())
-    memory.close()
     with agent(path) as ann:
         for name in ("one", "two"):
             ann.call("project", action="add_agent", name="web", member=name, tier="member")
-    return path
+        ann.call("batch_backlog", action="create", items=[{"title": f"Part {number}"} for number in range(MANY)])
+    git(tmp_path, "clone", "-q", "--bare", str(path), "hub.git")
+    return tmp_path / "hub.git"
 
 
 @pytest.fixture
@@ -59,28 +54,36 @@ def race(clones: dict[str, Path], verb: str, arguments: dict[str, Any]) -> dict[
     return {each["agent"]: each for each in said}
 
 
+def items_of(path: Path) -> list[str]:
+    with agent(path) as ann:
+        return [each.id for each in ann.call("list_backlog", limit=MANY).value.items]
+
+
 def check_races(hub: Path, clones: dict[str, Path], rounds: int) -> None:
-    for number in range(rounds):
-        locks = race(clones, "lock_files", {"files": [f"src/{number}.py"], "reason": "to edit it"})
-        won = [name for name, told in locks.items() if told["answer"]["success"]]
-        assert len(won) == 1, locks
-        (lost,) = set(clones) - set(won)
-        assert [each["held_by"] for each in locks[lost]["answer"]["conflicts"]] == won
-        assert not any("local_only" in each["answer"] for each in locks.values())
-        with agent(hub) as ann:
-            assert ann.call("get_locks", path_pattern=f"src/{number}.py").value.total == 1
-            item = ann.call("add_backlog_item", title=f"Part {number}").value.id
-        for path in clones.values():
-            sync(path)
-        claims = race(clones, "claim_backlog_item", {"id": item})
-        won = [name for name, told in claims.items() if "answer" in told]
-        assert len(won) == 1, claims
-        (lost,) = set(clones) - set(won)
-        assert f"is assigned to {won[0]}" in claims[lost]["refusal"]
-        with agent(hub) as ann:
-            assert ann.call("get_backlog_item", id=item).value.assigned_to == won[0]
+    items = items_of(clones["one"])[:rounds]
+    winners = {item: check_race(clones, number, item) for number, item in enumerate(items)}
+    for path in clones.values():
+        sync(path)
+        with agent(path) as ann:
+            assert {item: ann.call("get_backlog_item", id=item).value.assigned_to for item in items} == winners
     for path in (hub, *clones.values()):
         assert git(path, "fsck", "--strict", "--no-dangling") == ""
+
+
+def check_race(clones: dict[str, Path], number: int, item: str) -> str:
+    """Both want one lock, then one item; who got the item."""
+    locks = race(clones, "lock_files", {"files": [f"src/{number}.py"], "reason": "to edit it"})
+    won = [name for name, told in locks.items() if told["answer"]["success"]]
+    assert len(won) == 1, locks
+    (lost,) = set(clones) - set(won)
+    assert [each["held_by"] for each in locks[lost]["answer"]["conflicts"]] == won
+    claims = race(clones, "claim_backlog_item", {"id": item})
+    assert not any("local_only" in told.get("answer", {}) for told in (*locks.values(), *claims.values()))
+    won = [name for name, told in claims.items() if "answer" in told]
+    assert len(won) == 1, claims
+    (lost,) = set(clones) - set(won)
+    assert f"is assigned to {won[0]}" in claims[lost]["refusal"]
+    return won[0]
 
 
 def test_of_two_clones_one_gets_the_lock_and_one_the_item_every_time(hub: Path, clones: dict[str, Path]):
@@ -93,10 +96,7 @@ def test_of_two_clones_one_gets_the_lock_and_one_the_item_a_hundred_times(hub: P
 
 
 def test_without_the_hub_both_are_told_and_the_loser_learns_of_it_afterwards(hub: Path, clones: dict[str, Path]):
-    with agent(hub) as ann:
-        item = ann.call("add_backlog_item", title="Mend the pool").value.id
-    for path in clones.values():
-        sync(path)
+    item = items_of(clones["one"])[0]
     away = hub.with_name("away.git")
     hub.rename(away)
     locks = race(clones, "lock_files", {"files": ["src/a.py"], "reason": "to edit it"})
