@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 
 from gitmem.git.objects import Commit
 from gitmem.git.repository import Repository, ShallowHistory, run_git
@@ -37,6 +38,22 @@ def path_versions(repository: Repository, head: str, *paths: str, since: datetim
     # a merge is told as what it changed on main, so that what was settled in a merge is found as well
     how = ["--topo-order", "--diff-merges=first-parent", *([f"--since={format_time(since)}"] if since else [])]
     return _versions(repository, head, *(f":(literal){path}" for path in paths), how=how)
+
+
+def last_touched(folder: Path, tip: str, other: str) -> dict[str, datetime]:
+    """When each path was last changed by the commits that lead to `tip` and not to `other` ("": to none).
+
+    What a merge takes in was changed by those who wrote it, not by the merge.
+    """
+    apart = [f"^{other}"] if other else []
+    output = run_git(folder, "log", "--format=%x01%ct", "--name-only", "-z", "--no-merges", "--no-renames", tip, *apart, "--")
+    times: dict[str, datetime] = {}
+    for block in output.split("\x01")[1:]:
+        seconds, *paths = block.replace("\n", "\0").split("\0")
+        moment = datetime.fromtimestamp(int(seconds), UTC)
+        for path in filter(None, paths):
+            times[path] = max(moment, times.get(path, moment))
+    return times
 
 
 def _versions(repository: Repository, head: str, *pathspecs: str, how: Sequence[str] = ()) -> Iterator[FileVersion]:

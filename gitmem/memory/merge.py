@@ -24,7 +24,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal, TypeVar
 
-from gitmem.git.ancestry import only_in
+from gitmem.git.log import last_touched
 from gitmem.git.objects import FILE, FOLDER, Entry, NewObject, Objects, new_object
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
@@ -450,7 +450,7 @@ def _pass_gate(draft: Draft) -> None:
 class Touched:
     """When each path was last touched by the commits that lead to a tip and not to another.
 
-    Worked out when it is first asked for: most merges never have to know.
+    Asked of git when it is first needed: most merges never have to know.
     """
 
     def __init__(self, objects: Objects, tip: str, other: str) -> None:
@@ -465,10 +465,4 @@ class Touched:
 
     @cached_property
     def _times(self) -> dict[str, datetime]:
-        times: dict[str, datetime] = {}
-        for commit in only_in(self._objects, self._tip, self._other):
-            if len(commit.parents) > 1:
-                continue  # what a merge takes in was touched by those who wrote it
-            for path, _, _ in self._objects.changes(commit):
-                times[path] = max(commit.time, times.get(path, commit.time))
-        return times
+        return last_touched(self._objects.path.parent, self._tip, self._other)

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gitmem.domains.backlog import record as backlog
 from gitmem.domains.backlog.record import BacklogItem
 from gitmem.domains.checklists import Checklist, ChecklistItem
 from gitmem.domains.context import ContextValue
 from gitmem.domains.guidelines import Guideline
+from gitmem.domains.knowledge import record as knowledge
 from gitmem.domains.knowledge.record import Interface, Knowledge, Link
 from gitmem.domains.memories.record import Remembered
 from gitmem.domains.projects import Member, Project
@@ -20,8 +22,7 @@ from gitmem.domains.specs.record import Spec
 from gitmem.git.objects import Objects, new_object
 from gitmem.git.repository import Repository
 from gitmem.memory import gate
-from gitmem.memory.caller import Caller
-from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_trees
+from gitmem.memory.merge import MERGER, Loss, Merged, Side, SideName, merge_trees
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, Place, View
 from gitmem.memory.writer import graft
 from gitmem.records.codec import decode, encode
@@ -80,7 +81,7 @@ class Bench:
         view.tree = self.tree(before)
         base = view.tree if before else None
         edits = {path: gate.Edit(was, now) for path, was, now in self.objects.differences(base, self.tree(after) if after else None)}
-        return gate.check(gate.Change(view, edits, Caller("pat", "push"), self.objects.blob, proposed=True))
+        return gate.check(gate.Change(view, edits, MERGER, self.objects.blob, proposed=True))
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +229,12 @@ def test_every_list_of_things_says_what_its_things_are_known_by():
         if get_origin(hint := hints[kind.name][f.name]) is tuple and is_dataclass(get_args(hint)[0]) and not f.metadata["merge"]
     ]
     assert lists == []
+
+
+def test_every_status_has_its_step():
+    for statuses, steps in ((backlog.STATUSES, backlog.STEPS), (knowledge.STATUSES, knowledge.STEPS)):
+        named = [name for step in steps for name in ((step,) if isinstance(step, str) else step)]
+        assert sorted(named) == sorted(statuses)
 
 
 # --- prose ---------------------------------------------------------------------------------------------

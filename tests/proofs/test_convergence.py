@@ -379,7 +379,7 @@ def _check_records(memory: Memory) -> None:
 _HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=25, suppress_health_check=_HEALTH)
+@settings(max_examples=8, suppress_health_check=_HEALTH)
 @given(ACTIONS)
 def test_three_clones_that_sync_in_any_order_end_up_the_same_and_lose_nothing(template: Path, actions: list[Any]):
     converge(template, actions)
