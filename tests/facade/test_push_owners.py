@@ -219,6 +219,16 @@ def test_what_is_under_review_comes_in_when_somebody_else_has_proposed_just_that
     assert pat.refused() == refusal(f"{extra.path}: {REVIEWED}")
 
 
+def test_what_nobody_known_has_proposed_is_not_reviewed_by_one(pat: Person, ann: Agent):
+    put(ann, "gitmem.yaml", POLICIES)
+    git(pat.clone, "pull", "-q")
+    pat.write(GOOD.path, GOOD_TEXT)
+    pat.commit()
+    with git_daemon(pat.memory.parent) as hub:
+        assert pat.push(hub.url("memory.git"), "HEAD:refs/heads/proposals/good") == "accepted"
+    assert pat.refused() == refusal(f"{GOOD.path}: {REVIEWED}")
+
+
 def test_who_takes_a_proposal_into_main_as_it_is_is_noted(pat: Person, ann: Agent):
     pat.write(GOOD.path, GOOD_TEXT)
     pat.commit()
