@@ -412,7 +412,7 @@ def test_five_thousand_files_come_in_at_once_and_one_bad_among_them_is_found(pat
         record = learning(number * 0x00DBCA97 % 2**32)
         pat.write(record.path, encode(record))
     bad = learning(0x77777777)
-    pat.write(bad.path, "---\ntitle: ''\n---\n")
+    pat.write(bad.path, "---\ntitle: ''\n---\n\nText.\n")
     pat.commit()
     assert pat.refused() == report(f"{bad.path}:2: title is empty; one line of text is accepted")
     (pat.clone / bad.path).unlink()
