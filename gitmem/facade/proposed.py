@@ -1,5 +1,6 @@
 """What is proposed, as a push finds it: who has proposed it, and what of it the push lets in."""
 
+from gitmem.facade.pusher import UNKNOWN
 from gitmem.facade.pushing import Push, git_here, merge_base
 from gitmem.memory import gate
 from gitmem.memory.pushers import note_of
@@ -8,11 +9,14 @@ PROPOSALS = "refs/heads/proposals/"
 
 
 def reviewed_in(push: Push, change: gate.Change) -> frozenset[str]:
-    """The paths of a change that somebody else has proposed just so, and that whoever pushes lets in with it."""
+    """The paths of a change that somebody else has proposed just so, and that whoever pushes lets in with it.
+
+    What nobody known has proposed does not count: it could be anybody's, also that of whoever pushes.
+    """
     objects, found = push.repository.objects, set()
     for tip in push.repository.refs.list(PROPOSALS).values():
         base = merge_base(push.main.commit, tip)
-        if not base or push.pusher.name in proposers_of(push, tip):
+        if not base or not proposers_of(push, tip).isdisjoint((push.pusher.name, UNKNOWN)):
             continue
         for path, _, proposed in objects.differences(objects.commit(base).tree, objects.commit(tip).tree):
             edit = change.edits.get(path)

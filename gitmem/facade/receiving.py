@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gitmem.facade.proposed import PROPOSALS
-from gitmem.facade.pusher import Pusher
+from gitmem.facade.pusher import UNKNOWN, Pusher
 from gitmem.facade.pushing import Push, Update
 from gitmem.facade.ref_rules import SPEAKING, TO_PROPOSE, reasons_of
 from gitmem.git.repository import MAIN
@@ -53,7 +53,7 @@ def _forged(push: Push) -> Iterator[str]:
 
 
 def _note(push: Push) -> None:
-    who, how = push.pusher.name or "unknown", push.pusher.proof or "nothing"
+    who, how = push.pusher.name or UNKNOWN, push.pusher.proof or "nothing"
     note_push(push.repository, {commit.oid: Note(who, how) for commit in push.commits})
     new = {commit.oid for commit in push.commits}
     merged = [each.new for each in push.updates if each.ref == MAIN and each.new not in new]

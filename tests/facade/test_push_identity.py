@@ -85,6 +85,8 @@ def test_who_pushes_by_path_is_the_user_of_this_machine_and_any_author_is_kept(m
     assert noted(memory, commit) == f"Pushed-by: {ME}\nProof: OS user\n"
     assert note_of(ann.memory.repository, commit) == Note(ME, "OS user")
     assert f"Pushed-by: {ME}" in git(memory, "log", "-1", "--notes=pushers", "main")
+    [version] = ann.call("history", id=learning(1).id).value.versions
+    assert (version.author, version.pushed_by) == ("Pat Person", ME)
 
 
 def test_a_login_by_ssh_on_the_memorys_machine_is_still_a_push_by_path(memory: Path, monkeypatch: pytest.MonkeyPatch):

@@ -219,6 +219,16 @@ def test_what_is_under_review_comes_in_when_somebody_else_has_proposed_just_that
     assert pat.refused() == refusal(f"{extra.path}: {REVIEWED}")
 
 
+def test_what_nobody_known_has_proposed_is_not_reviewed_by_one(pat: Person, ann: Agent):
+    put(ann, "gitmem.yaml", POLICIES)
+    git(pat.clone, "pull", "-q")
+    pat.write(GOOD.path, GOOD_TEXT)
+    pat.commit()
+    with git_daemon(pat.memory.parent) as hub:
+        assert pat.push(hub.url("memory.git"), "HEAD:refs/heads/proposals/good") == "accepted"
+    assert pat.refused() == refusal(f"{GOOD.path}: {REVIEWED}")
+
+
 def test_who_takes_a_proposal_into_main_as_it_is_is_noted(pat: Person, ann: Agent):
     pat.write(GOOD.path, GOOD_TEXT)
     pat.commit()
@@ -402,7 +412,7 @@ def test_five_thousand_files_come_in_at_once_and_one_bad_among_them_is_found(pat
         record = learning(number * 0x00DBCA97 % 2**32)
         pat.write(record.path, encode(record))
     bad = learning(0x77777777)
-    pat.write(bad.path, "---\ntitle: ''\n---\n")
+    pat.write(bad.path, "---\ntitle: ''\n---\n\nText.\n")
     pat.commit()
     assert pat.refused() == report(f"{bad.path}:2: title is empty; one line of text is accepted")
     (pat.clone / bad.path).unlink()
