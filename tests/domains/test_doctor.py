@@ -22,7 +22,7 @@ def test_a_new_memory_is_healthy_and_looking_changes_nothing(team: Team) -> None
     assert git(team.memory.path, "for-each-ref") == refs
     names = [each.name for each in report.findings]
     assert names == [
-        "git", "repository", "head", "format", "settings", "hook", "storage", "space", "index", "sessions", "lock", "record",
+        "git", "repository", "head", "format", "settings", "hook", "hook", "storage", "space", "index", "sessions", "lock", "record",
     ]  # fmt: skip
 
 
