@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gitmem.domains.reviews.record import Approval, Proposal, path_of, place_of
+from gitmem.facade import manual
 from gitmem.facade.text import render
 from gitmem.index.search import Index
 from gitmem.memory import gate
@@ -604,6 +605,12 @@ def test_the_record_of_a_review_is_never_rewritten(team: Team):
 
     assert "is none that was merged" in refused(team, forged(open_, "bob"))
     assert "is bob, and ann merged it" in refused(team, forged(merged, "bob"))
+
+
+def test_help_says_of_which_calls_a_proposal_can_be_made():
+    told = {name for name, verb in VERBS.items() if "as_proposal" in manual.about(verb)}
+    assert {"edit", "delete", "define_spec", "guidelines", "revert", "project", "batch_backlog"} <= told
+    assert not {"query", "lock_files", "send_message", "claim_backlog_item", "end_session", "propose", "heartbeat"} & told
 
 
 def test_every_verb_of_reviews_is_declared():
