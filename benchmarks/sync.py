@@ -24,6 +24,7 @@ from gitmem.memory.memory import Memory
 from gitmem.memory.sync import sync_with
 
 SHARED_PART = 10
+_AS_BENCH = ("-c", "user.name=bench", "-c", "user.email=bench@example.com")
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -50,7 +51,7 @@ def sync(path: Path) -> None:
 def merge_by_git(work: Path) -> int:
     """Fetch and merge with git alone; the number of files that it gives up on."""
     subprocess.run(["git", "-C", str(work), "fetch", "-q", "origin"], check=True)
-    command = ["git", "-C", str(work), "-c", "user.name=bench", "-c", "user.email=b@b", "merge", "-q", "-m", "merge", "origin/main"]
+    command = ["git", "-C", str(work), *_AS_BENCH, "merge", "-q", "-m", "merge", "origin/main"]
     subprocess.run(command, capture_output=True, check=False)
     unmerged = subprocess.run(["git", "-C", str(work), "diff", "--name-only", "--diff-filter=U"], capture_output=True, text=True)
     return len(unmerged.stdout.splitlines())
@@ -101,7 +102,7 @@ def main() -> None:
             shutil.rmtree(folder)
         first = first or syncing
         print(f"{count} records: clone {cloning:.2f} s; sync {syncing:.2f} s, {syncing / first:.1f} times the first", flush=True)
-        print(f"  git fetch and merge {merging:.2f} s, {given_up} files in conflict; sync / git {syncing / merging:.1f}", flush=True)
+        print(f"  git fetch and merge {merging:.2f} s, {given_up} conflicts; sync / git {syncing / merging:.1f}", flush=True)
 
 
 if __name__ == "__main__":
