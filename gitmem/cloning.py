@@ -14,6 +14,7 @@ from gitmem.git.repository import Repository
 from gitmem.git.steps import take
 from gitmem.memory import hubs
 from gitmem.memory.memory import Memory
+from gitmem.memory.pending import StorageFailed
 from gitmem.memory.settings import FORMAT_VERSION, PATH, NewerFormat, Settings
 from gitmem.memory.settling import NoMemory
 from gitmem.memory.sync import Sync
@@ -44,6 +45,9 @@ def clone(url: str, path: Path, *, options: Sequence[str] = (), asks: bool = Fal
     existed = path.exists()
     try:
         return _cloned(url, path, options, asks=asks, progress=progress)
+    except OSError as error:
+        _clear(path, keep=existed)
+        raise StorageFailed(error) from error
     except BaseException:
         _clear(path, keep=existed)
         raise
