@@ -47,7 +47,7 @@ def _templates() -> Iterator[tuple[str, bytes]]:
 def install_hooks(repository: Repository) -> None:
     """Put gitmem's hooks into its own bare repository, each pointing to this interpreter. Those of others are let alone."""
     # a push at this moment runs the old hook or the new one, never an empty one
-    take(refreshing(repository.path / "hooks"))
+    take(refreshing(repository.path))
 
 
 def hook_is_installed(repository: Repository, name: str) -> bool:

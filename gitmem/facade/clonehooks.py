@@ -59,6 +59,8 @@ def _in_time(work: Work) -> Verdict:
         os.close(reader)
         _answer(writer, work)
     os.close(writer)
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpgid(child, child)  # whichever of the two comes first
     try:
         text = _read_until(reader, deadline)
     finally:

@@ -192,22 +192,30 @@ class Plan:
 
 def installation(site: Site, settings: Settings | None = None) -> Plan:
     """What puts gitmem's hooks in, before those that are there. Nothing to do if they are in. Raises HookInTheWay."""
-    steps = _into_memory(site.folder) if site.role == "memory" else _into_clone(site, settings or site.settings())
+    steps = _into_memory(site) if site.role == "memory" else _into_clone(site, settings or site.settings())
     return Plan(tuple(needed(list(steps))))
 
 
-def _into_memory(folder: Path) -> Iterator[Step]:
-    for name in OURS["memory"]:
-        file = folder / name
-        if _is_foreign(file):
-            yield Rename(file, file.with_name(name + FORMER))
-        yield Write(file, hook_text(name).encode(), SCRIPT)
+def _into_memory(site: Site) -> Iterator[Step]:
+    foreign = [site.folder / name for name in OURS["memory"] if _is_foreign(site.folder / name)]
+    yield from (Rename(file, file.with_name(file.name + FORMER)) for file in foreign)
+    yield from (Write(site.folder / name, hook_text(name).encode(), SCRIPT) for name in OURS["memory"])
+    yield from _pointed_to_memory(site)
 
 
-def refreshing(folder: Path) -> list[Step]:
-    """What puts gitmem's hooks into a memory's `hooks` folder, without a hand on those of others."""
-    names = [name for name in OURS["memory"] if not _is_foreign(folder / name)]
-    return needed([Write(folder / name, hook_text(name).encode(), SCRIPT) for name in names])
+def refreshing(repository: Path) -> list[Step]:
+    """What puts gitmem's hooks into a memory, without a hand on those of others."""
+    site = Site("memory", repository, repository)
+    names = [name for name in OURS["memory"] if not _is_foreign(site.folder / name)]
+    written = [Write(site.folder / name, hook_text(name).encode(), SCRIPT) for name in names]
+    return needed([*written, *_pointed_to_memory(site)])
+
+
+def _pointed_to_memory(site: Site) -> Iterator[Step]:
+    """A user's core.hooksPath for all repositories would leave the memory without its gate."""
+    if site.former_value:
+        yield Write(site.included, _included(site, Settings()).encode())
+        yield WriteConfig(site.config, _with_lines(site))
 
 
 def hook_text(name: str) -> str:
@@ -290,6 +298,9 @@ def _out_of_memory(site: Site) -> Plan:
             notes.append(f"{file} is not gitmem's, so the hook that was there before it stays at {former}")
         elif former.exists():
             steps.append(Rename(former, file))
+    data = site.config.read_bytes()
+    if (plain := _without_lines(data)) != data:
+        steps += [WriteConfig(site.config, plain), Delete(site.included)]
     return Plan(tuple(steps), tuple(notes))
 
 

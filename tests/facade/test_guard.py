@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Team, git
-from tests.facade.cloning import run, write
+from tests.facade.cloning import gitmem, run, write
 
 GONE = "gitmem: {} cannot be deleted: it is the team's memory. Nothing was changed."
 LOCKS = "refs/gitmem/locks/web"
@@ -105,3 +105,21 @@ def test_a_hook_that_was_there_sees_every_change(memory: Path, tmp_path: Path):
     assert GONE.format("refs/heads/main") in refused(memory, "branch", "-D", "main")
     write(former, "#!/bin/sh\nexit 1\n", 0o755)
     assert "aborted by hook" in refused(memory, "update-ref", "refs/heads/third", "main")
+
+
+def test_a_users_folder_of_hooks_for_all_repositories_does_not_replace_the_gate(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    everywhere = tmp_path / "everywhere"
+    everywhere.mkdir()
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL")  # where a user's settings are as a rule
+    git(tmp_path, "config", "--global", "core.hooksPath", str(everywhere))
+    gitmem(tmp_path, "init", "new.git")
+    for memory, installed in ((tmp_path / "new.git", True), (team.memory.path, False)):
+        gitmem(memory, "hooks", "status", code=0 if installed else 1)
+        gitmem(memory, "hooks", "install", "--yes")
+        gitmem(memory, "hooks", "status")
+        assert "cannot be deleted" in refused(memory, "update-ref", "-d", "refs/heads/main")
+    gitmem(team.memory.path, "hooks", "remove", "--yes")
+    assert git(team.memory.path, "config", "core.hooksPath").strip() == str(everywhere)
+    assert gitmem(tmp_path, "init", "new.git").startswith(str(tmp_path / "new.git"))
