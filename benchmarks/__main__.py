@@ -17,6 +17,7 @@ QUICK = {
     "mailbox": ["--large", "2000", "--rounds", "10"],
     "search_speed": ["--records", "2000"],
     "backlog_speed": ["--items", "1000", "--rounds", "5"],
+    "sync": ["--records", "500", "1000", "--edits", "50"],
     "search_quality": ["--functions", "200"],
 }
 

@@ -7,14 +7,20 @@ from pathlib import Path
 
 from gitmem.errors import BadArgument
 from gitmem.founding import install_hooks
+from gitmem.git.hooking import Site, installation
 from gitmem.git.merge_driver import configure_driver
-from gitmem.git.remote import Progress
+from gitmem.git.remote import NoSuchRef, Progress, Remote
 from gitmem.git.repository import Repository
+from gitmem.git.steps import take
 from gitmem.memory import hubs
 from gitmem.memory.memory import Memory
+from gitmem.memory.pending import StorageFailed
+from gitmem.memory.settings import FORMAT_VERSION, PATH, NewerFormat, Settings
 from gitmem.memory.settling import NoMemory
 from gitmem.memory.sync import Sync
 from gitmem.names import shown
+from gitmem.records.codec import decode
+from gitmem.records.kind import kind_at
 
 
 class NotEmpty(BadArgument):
@@ -24,12 +30,12 @@ class NotEmpty(BadArgument):
         super().__init__(f"{path} is there already and not empty.", fix="Name another folder for the clone.")
 
 
-def folder_for(url: str) -> Path:
+def folder_for(url: str, *, work: bool = False) -> Path:
     """The folder that a clone goes to if nobody names one: the last part of the address, as git has it."""
     last = url.rstrip("/").removesuffix("/.git").replace(":", "/").rpartition("/")[2].removesuffix(".git")
     if not last or last.startswith("."):
         raise BadArgument(f"{shown(url)} does not tell a folder's name.", fix="Name the folder after the address.")
-    return Path(f"{last}.git")
+    return Path(last if work else f"{last}.git")
 
 
 def clone(url: str, path: Path, *, options: Sequence[str] = (), asks: bool = False, progress: Progress | None = None) -> Memory:
@@ -39,6 +45,9 @@ def clone(url: str, path: Path, *, options: Sequence[str] = (), asks: bool = Fal
     existed = path.exists()
     try:
         return _cloned(url, path, options, asks=asks, progress=progress)
+    except OSError as error:
+        _clear(path, keep=existed)
+        raise StorageFailed(error) from error
     except BaseException:
         _clear(path, keep=existed)
         raise
@@ -47,17 +56,47 @@ def clone(url: str, path: Path, *, options: Sequence[str] = (), asks: bool = Fal
 def _cloned(url: str, path: Path, options: Sequence[str], *, asks: bool, progress: Progress | None) -> Memory:
     repository = Repository.init(path)
     hub = hubs.add(repository, url)
+    remote = hub.remote(repository, asks=asks, progress=progress)
+    if options:  # a shallow or partial clone stays one in every fetch after the first
+        with suppress(NoSuchRef):
+            remote.fetch(*hub.refspecs(), options=options)
     memory = Memory(path)
     try:
-        Sync(memory, hub, hub.remote(repository, asks=asks, progress=progress)).run()
+        Sync(memory, hub, remote).run()
         if not memory.head():
             raise NoMemory(hub.shown_url, "it has no branch main")
     except BaseException:
         memory.close()
         raise
     install_hooks(repository)
-    configure_driver(repository.path)  # for worktrees of it
+    configure_driver(path)
     return memory
+
+
+def clone_to_work(url: str, path: Path, *, asks: bool = False, progress: Progress | None = None) -> Path:
+    """A person's clone, with the files of main in it: for editors, plain git and pull requests."""
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise NotEmpty(path)
+    existed = path.exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        Remote(path, "origin", url, asks=asks, progress=progress).clone_here(hubs.address(url))
+        _check_worktree(path, url)
+        configure_driver(path)
+        take(installation(Site.at(path)).steps)
+    except BaseException:
+        _clear(path, keep=existed)
+        raise
+    return path
+
+
+def _check_worktree(path: Path, url: str) -> None:
+    file, declared = path / PATH, kind_at(PATH, "main")
+    if not file.is_file() or declared is None:
+        raise NoMemory(url, f"its branch main has no {PATH}")
+    record = decode(declared, PATH, file.read_bytes()).record
+    if isinstance(record, Settings) and record.format > FORMAT_VERSION:
+        raise NewerFormat(record.format)
 
 
 def _clear(path: Path, *, keep: bool) -> None:

@@ -1,13 +1,15 @@
 """The commands for clones and hubs: clone, sync, hub add, hub list, hub remove."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gitmem.errors import GitmemError
 from gitmem.facade.cli import DONE, REFUSED, SPECIAL
 from gitmem.facade.cli_commands import _common, _given
 from gitmem.facade.given import Given, logged_to_file
@@ -23,56 +25,94 @@ Progress = Callable[[str, int, int], None]
 @click.command(help=f"{SPECIAL['clone'][1]} The clone works offline; 'gitmem sync' brings both together.")
 @click.argument("url")
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--work", is_flag=True, help="A person's clone: plain files to edit, commit and push with git.")
+@click.option("--depth", type=click.IntRange(1), help="Only so many of the newest commits, for small machines.")
+@click.option("--filter", "only", type=click.Choice(["blob:none"]), help="Leave the old versions of files where they are.")
 @_given
-def clone(given: Given, url: str, directory: Path | None) -> None:
+def clone(given: Given, url: str, directory: Path | None, *, work: bool, depth: int | None, only: str | None) -> None:
     """Make a clone of a memory."""
+    import gitmem.domains.all  # noqa: F401  declares what is kept
     from gitmem import cloning
 
+    if work and (depth or only):
+        raise click.UsageError("--work makes a plain clone; --depth and --filter are for whole memories.")
+    place = directory or cloning.folder_for(url, work=work)
+    options = [*([f"--depth={depth}"] if depth else []), *([f"--filter={only}"] if only else [])]
     with logged_to_file(), _progress() as progress:
-        memory = cloning.clone(url, directory or cloning.folder_for(url), asks=_may_ask(), progress=progress)
-        memory.close()
+        if work:
+            path = cloning.clone_to_work(url, place, asks=_may_ask(), progress=progress)
+        else:
+            memory = cloning.clone(url, place, options=options, asks=_may_ask(), progress=progress)
+            path = memory.path
+            memory.close()
     if given.json:
-        put_json({"path": str(memory.path)})
-    else:
-        put(str(memory.path))
+        put_json({"path": str(path.absolute())})
+        return
+    put(str(path.absolute()))
+    say("edit, commit and push with git" if work else f"use it with: gitmem --repo {path} ..., or GITMEM_REPO={path}")
 
 
 @_common
-@click.command(help=f"{SPECIAL['sync'][1]} Without a name: all hubs, one after the other.")
+@click.command(help=f"{SPECIAL['sync'][1]} Without a name: all hubs, in turn.")
 @click.argument("names", metavar="[HUB]...", nargs=-1)
+@click.option("--watch", is_flag=True, help="Go on: sync when something is written here, and every so often.")
+@click.option("--every", default=30.0, show_default=True, type=click.FloatRange(1), help="With --watch: seconds between looks.")
 @_given
-def sync(given: Given, names: tuple[str, ...]) -> int:
+def sync(given: Given, names: tuple[str, ...], *, watch: bool, every: float) -> int:
     """Sync with hubs."""
-    from gitmem.answers import plain
+    import gitmem.domains.all  # noqa: F401  declares what is checked of what comes in, and who is told
     from gitmem.memory import hubs
     from gitmem.memory.sync import sync_with
 
-    import gitmem.domains.kinds  # noqa: F401  isort: skip  declares what is checked of what comes in
-
-    with given.memory() as memory, _progress() as progress:
+    with given.memory() as memory:
         chosen = [hubs.hub_named(memory.repository, name) for name in names] or hubs.hubs(memory.repository)
         if not chosen:
             raise hubs.NoHub
-        reports = sync_with(memory, chosen, asks=_may_ask(), progress=progress)
-    if given.json:
-        put_json(plain(reports))
-    else:
-        for line in (line for report in reports for line in _lines(report)):
-            put(line)
+        if watch:
+            from gitmem.facade.keeping_up import keep_up
+
+            keep_up(memory, chosen, every, lambda reports: _put_reports(given, reports, quiet=True))
+            return DONE
+        with _progress() as progress:
+            reports = sync_with(memory, chosen, asks=_may_ask(), progress=progress)
+    _put_reports(given, reports)
     return REFUSED if any(report.refused for report in reports) else DONE
 
 
-def _lines(report: "Report") -> Iterator[str]:
+def _put_reports(given: Given, reports: "Sequence[Report]", *, quiet: bool = False) -> None:
+    if given.json:
+        put_json([_told(report) for report in reports])
+        return
+    for line in (line for report in reports for line in _lines(report, quiet=quiet)):
+        put(line)
+
+
+def _told(report: "Report") -> dict[str, Any]:
+    return {
+        "hub": report.hub,
+        "refs": [asdict(each) for each in report.refs],
+        "lost": [
+            {"ref": each.ref, "path": each.loss.path, "whose": each.loss.side, "why": each.loss.why} for each in report.lost
+        ],
+        "proposals": list(report.proposals),
+        "refused": [asdict(each) for each in report.refused],
+    }
+
+
+def _lines(report: "Report", *, quiet: bool = False) -> Iterator[str]:
     for each in report.refs:
         how = " (merged)" if each.merged else ""
         yield f"{report.hub}: {each.ref.removeprefix('refs/')}: {each.came} came, {each.went} went{how}"
+    for lost in report.lost:
+        if lost.loss.side == "ours":
+            yield f"{report.hub}: lost here: {lost.loss.path}: {lost.loss.why}"
     for name in report.proposals:
         yield f"{report.hub}: kept as a proposal: {name}"
     for refusal in report.refused:
         yield f"{report.hub}: {refusal.ref.removeprefix('refs/')} was refused: {refusal.why}"
         if refusal.fix:
             yield f"fix: {refusal.fix}"
-    if not (report.refs or report.refused):
+    if not (report.refs or report.refused or quiet):
         yield f"{report.hub}: nothing new on either side"
 
 
@@ -87,14 +127,23 @@ def hub() -> None:
 @click.argument("url")
 @click.option("--name", default="hub", show_default=True, help="What to call it here.")
 @_given
-def add(given: Given, url: str, name: str) -> None:
+def add(given: Given, url: str, name: str) -> int:
     """Add a hub."""
+    import gitmem.domains.all  # noqa: F401  declares what is checked of what comes in, and who is told
     from gitmem.memory import hubs
+    from gitmem.memory.sync import sync_with
 
-    with given.memory() as memory:
+    with given.memory() as memory, _progress() as progress:
+        known = {each.name for each in hubs.hubs(memory.repository)}
         added = hubs.add(memory.repository, url, name)
-    _put_hubs(given, [added])
-    say("bring both together with: gitmem sync")
+        try:
+            reports = sync_with(memory, [added], asks=_may_ask(), progress=progress)
+        except GitmemError:
+            if name not in known:
+                hubs.remove(memory.repository, name)
+            raise
+    _put_reports(given, reports)
+    return REFUSED if any(report.refused for report in reports) else DONE
 
 
 @_common

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitmem.git.objects import Commit
-from gitmem.git.repository import Repository, run_git
+from gitmem.git.repository import Repository, ShallowHistory, run_git
 from gitmem.names import format_time
 
 _NO_BLOB = "0" * 40
@@ -66,6 +66,8 @@ def _versions(repository: Repository, head: str, *pathspecs: str, how: Sequence[
         for change, path in zip(fields[::2], fields[1::2], strict=False):
             _, _, old, new, _ = change.lstrip(":").split(" ")
             blob, old_blob = ("" if each == _NO_BLOB else each for each in (new, old))
+            if oid.strip() in repository.objects.boundary:
+                continue  # it stands for all that was left out
             changes.append(FileVersion(repository.objects.commit(oid.strip()), path, blob, old_blob, path))
         yield from _with_moves(changes)
 
@@ -93,6 +95,8 @@ def blame(repository: Repository, head: str, path: str) -> Iterator[tuple[Commit
         if found := _BLAME_HEAD.fullmatch(line):
             commit = found[1]
         elif line.startswith("\t"):
+            if commit in repository.objects.boundary:
+                raise ShallowHistory(f"who wrote the lines of {path} is not in it")
             yield repository.objects.commit(commit), line[1:]
 
 

@@ -12,9 +12,9 @@ import threading
 import weakref
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import accumulate, count
 from pathlib import Path
@@ -52,6 +52,16 @@ class MissingObject(GitmemError):
         super().__init__(
             f"The repository has no object {oid}.",
             fix="It is incomplete or damaged: run 'git fsck', and fetch from a clone or restore a backup.",
+        )
+
+
+class LeftOut(MissingObject):
+    """A partial clone left the object out, and cannot get it now."""
+
+    def __init__(self, oid: str) -> None:
+        GitmemError.__init__(
+            self, f"This clone left out {oid}, an old version, and the hub does not give it now.",
+            fix="Ask again when the hub can be reached, or where the whole memory is.",
         )
 
 
@@ -247,6 +257,8 @@ class Objects:
         self._commits: _Warm[Commit] = _Warm(20_000)
         self._blobs: _Warm[bytes] = _Warm(2_000)
         self._changes: _Warm[tuple[Difference, ...]] = _Warm(500)
+        self.boundary = _boundary(objects_path.parent / "shallow")
+        self.ask_for: Callable[[str], bool] | None = None  # gets an object that a partial clone left out
 
     def read(self, oid: str) -> tuple[ObjectType, bytes]:
         """Type and bytes of any object. Raises MissingObject."""
@@ -264,7 +276,14 @@ class Objects:
                         break
                     return _TYPE_NAMES[number], data
                 self._reopen()
-        raise MissingObject(oid)
+        if self.ask_for and self.ask_for(oid):
+            with self._reading:
+                self._reopen()
+                for store in self._stores:
+                    with suppress(KeyError):
+                        number, data = store.get_raw(name)
+                        return _TYPE_NAMES[number], data
+        raise MissingObject(oid) if self.ask_for is None else LeftOut(oid)
 
     def _reopen(self) -> None:
         paths = [store.path for store in self._stores]
@@ -290,7 +309,8 @@ class Objects:
                 return self.commit(data.partition(b"\n")[0].removeprefix(b"object ").decode())
             if kind != "commit":
                 raise MissingObject(oid)
-            commit = self._commits.keep(oid, Commit.parse(oid, data))
+            parsed = Commit.parse(oid, data)
+            commit = self._commits.keep(oid, replace(parsed, parents=()) if oid in self.boundary else parsed)
         return commit
 
     def _read(self, oid: str, kind: ObjectType) -> bytes:
@@ -400,6 +420,14 @@ class Objects:
     def packs(self) -> list[Path]:
         """The packs on disk, by their index files."""
         return sorted(self.pack_folder.glob("pack-*.idx"))
+
+
+def _boundary(file: Path) -> frozenset[str]:
+    """The commits whose parents a shallow clone left out; to git and to us they have none."""
+    try:
+        return frozenset(file.read_text().split())
+    except FileNotFoundError:
+        return frozenset()
 
 
 def _close_stores(stores: list[DiskObjectStore]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from gitmem.errors import GitmemError
+from gitmem.git.repository import run_git
 from gitmem.names import shown
 
 # Told while objects travel: what is being done, how much of it is done, and how much there is.
@@ -33,6 +34,7 @@ _LOST = (
     "incorrect old value", "reference already exists",
 )  # fmt: skip
 _OUTPUT_MAX = 2000
+_TRIES = 5
 
 
 class Unreachable(GitmemError):
@@ -87,7 +89,7 @@ class TransferFailed(GitmemError):
 
 # The first that matches what git said. What it said of the disk comes first: a transfer that is cut off says more after it.
 _ERRORS: tuple[tuple[re.Pattern[str], type[Unreachable] | type[AccessDenied] | type[NoRepository] | type[NoSuchRef]], ...] = (
-    (re.compile(r"couldn't find remote ref", re.IGNORECASE), NoSuchRef),
+    (re.compile(r"couldn't find remote ref|remote branch main not found", re.IGNORECASE), NoSuchRef),
     (
         re.compile(
             r"permission denied|authentication failed|could not read (username|password)|access denied|host key verification"
@@ -150,7 +152,28 @@ class Remote:
             *self._progress_option("--quiet"), "--no-tags", "--prune", "--force", "--no-auto-maintenance",
             "--no-write-fetch-head", "--refmap=",
         )  # fmt: skip
-        self._run("fetch", *how, *options, self.name, *refspecs)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._run("fetch", *how, *options, self.name, *refspecs)
+                return
+            except TransferFailed as error:
+                # another process fetches the same: what it brings is as good
+                if not tries_left or not re.search(r"cannot lock ref|shallow file has changed", error.message):
+                    raise
+
+    def clone_here(self, url: str) -> None:
+        """Clone with the files of its main branch into the folder, which is empty."""
+        how = ("--branch=main", f"--origin={self.name}", *self._progress_option("--quiet"))
+        self._run("clone", *how, "--", url, ".")
+
+    def complete(self, *tips: str) -> None:
+        """Bring the files of these commits, as they are now, that a partial clone left out."""
+        asked = ("rev-list", "--objects", "--no-walk=unsorted", "--missing=print", "--stdin")
+        listing = run_git(self.folder, *asked, stdin="\n".join(tips))
+        missing = [line[1:] for line in listing.splitlines() if line.startswith("?")]
+        if missing:
+            how = ("--no-tags", "--no-filter", "--no-write-fetch-head", "--no-auto-maintenance", "--stdin")
+            self._run("fetch", *self._progress_option("--quiet"), *how, self.name, stdin="\n".join(missing))
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """The refs of the other side."""
@@ -172,8 +195,8 @@ class Remote:
     def _progress_option(self, otherwise: str) -> tuple[str, ...]:
         return ("--progress",) if self.progress else (otherwise,)
 
-    def _run(self, *arguments: str) -> str:
-        code, output, said = self._outcome(*arguments)
+    def _run(self, *arguments: str, stdin: str = "") -> str:
+        code, output, said = self._outcome(*arguments, stdin=stdin)
         if code:
             raise self._error(arguments[0], said)
         return output
@@ -186,13 +209,14 @@ class Remote:
                 return error(self.url, said)
         return TransferFailed(what, self.url, said)
 
-    def _outcome(self, *arguments: str) -> tuple[int, str, str]:
+    def _outcome(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
         """A git command's exit code, its output, and what it said without its progress."""
-        return run(self.folder, *arguments, patience=self.patience, asks=self.asks, progress=self.progress)
+        return run(self.folder, *arguments, stdin=stdin, patience=self.patience, asks=self.asks, progress=self.progress)
 
 
 def run(
-    folder: Path, *arguments: str, patience: float | None = None, asks: bool = False, progress: Progress | None = None
+    folder: Path, *arguments: str, stdin: str = "", patience: float | None = None, asks: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[int, str, str]:
     """Run a git command that talks to another repository: its exit code, its output, and what it said."""
     program = shutil.which("git")
@@ -203,7 +227,7 @@ def run(
         environment["GIT_TERMINAL_PROMPT"] = "0"
     # in a session of its own ssh finds no terminal to ask at, and all that git starts can be ended together
     process = subprocess.Popen(
-        [program, "-C", str(folder), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [program, "-C", str(folder), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=environment, start_new_session=not asks,
     )  # fmt: skip
     said: list[str] = []
@@ -213,7 +237,11 @@ def run(
     try:
         if timer:
             timer.start()
+        assert process.stdin is not None
         assert process.stdout is not None
+        with suppress(BrokenPipeError):  # it says by itself why it is over
+            process.stdin.write(stdin.encode())
+            process.stdin.close()
         output = process.stdout.read().decode(errors="replace")
         process.wait()
         listening.join()
@@ -223,7 +251,7 @@ def run(
         if process.poll() is None:
             _end(process)
             process.wait()
-        for stream in (process.stdout, process.stderr):
+        for stream in (process.stdin, process.stdout, process.stderr):
             if stream:
                 stream.close()
     if timer and process.returncode == -signal.SIGKILL:

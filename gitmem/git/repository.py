@@ -27,6 +27,7 @@ SETTINGS: tuple[tuple[str, str], ...] = (
     ("receive.denyNonFastForwards", "true"),
     ("receive.denyDeleteCurrent", "refuse"),
     ("receive.fsckObjects", "true"),
+    ("uploadpack.allowFilter", "true"),  # small machines clone without the old versions of files
     ("transfer.unpackLimit", "1"),  # a push stays one pack instead of thousands of loose files
 )
 
@@ -38,6 +39,16 @@ class NotARepository(GitmemError):
         super().__init__(
             f"{path} is not a bare git repository: {why}.",
             fix="Name one with --repo or GITMEM_REPO, or make one with 'gitmem init PATH'.",
+        )
+
+
+class ShallowHistory(GitmemError):
+    """A question about a time that a shallow clone does not have."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"This clone has only the newest part of the history: {what}.",
+            fix="Ask where the whole memory is, or get the rest with: git fetch --unshallow, in the clone's folder.",
         )
 
 
@@ -57,6 +68,8 @@ class Repository:
     def __init__(self, path: Path, *, alternates: tuple[Path, ...] = ()) -> None:
         self.path = _checked(path)
         self.objects = Objects(self.path / "objects", alternates=alternates)
+        if self.is_partial:
+            self.objects.ask_for = self._fetched
         self.refs = Refs(self.path)
         self.marks = Marks(self.objects, self.refs)
 
@@ -87,6 +100,19 @@ class Repository:
         for item in listing.split("\0"):
             name, _, value = item.partition("\n")
             yield name, value
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether old versions of files were left out when it was cloned."""
+        return "promisor = true" in (self.path / "config").read_text("utf-8", "replace")
+
+    def _fetched(self, oid: str) -> bool:
+        """Have git get an object that was left out; False if that cannot be done now."""
+        try:
+            run_git(self.path, "cat-file", "-e", oid)
+        except GitFailed:
+            return False
+        return True
 
     @cached_property
     def private(self) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gitmem.errors import BadArgument, NotFound
 from gitmem.git.maintenance import Upkeep
-from gitmem.git.repository import Repository
+from gitmem.git.repository import Repository, ShallowHistory
 from gitmem.memory.caller import Caller
 from gitmem.memory.draft import PROPOSAL_TRAILER, Draft
 from gitmem.memory.marks import MarkBook
@@ -67,6 +67,8 @@ class Memory:
             if arrived <= moment:
                 return oid
             oid = before
+        if self.repository.objects.boundary:
+            raise ShallowHistory(f"what there was at {when} is not in it")
         raise NotFound(f"There was no memory yet at {when}.", fix="Ask for a later date, or leave as_of out.")
 
     def commit_named(self, name: str, place: Place = MAIN_PLACE) -> str:

@@ -16,6 +16,7 @@ A tag that differs is taken as the other side has it. Marks have no history: the
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from hashlib import sha256
 
 from gitmem.errors import GitmemError
@@ -25,7 +26,7 @@ from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.hubs import CLOSED
 from gitmem.memory.memory import Memory
-from gitmem.memory.merge import Loss, Merged, Side, SideName, Touched, merge_mark, merge_trees
+from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_mark, merge_trees
 from gitmem.memory.settings import PATH, settings_of
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, Place, View
 from gitmem.memory.writer import GITMEM, graft
@@ -193,8 +194,8 @@ class _Commits:
         return old == new or old in merge_bases(self._memory.repository, old, new)
 
     def _merged_from(self, base_tree: str) -> Settled:
-        ours = Side(self._tree(self._ours), Touched(self._objects, self._ours, self._theirs))
-        theirs = Side(self._tree(self._theirs), Touched(self._objects, self._theirs, self._ours))
+        ours = Side(self._tree(self._ours), Touched(self._memory.repository, self._ours, self._theirs))
+        theirs = Side(self._tree(self._theirs), Touched(self._memory.repository, self._theirs, self._ours))
         merged = self._merge(base_tree, ours, theirs, landed=self._meeting.landed)
         tree, objects = graft(self._objects, ours.tree, merged.edits(self._objects))
         parents = tuple(sorted((self._ours, self._theirs)))
@@ -221,8 +222,8 @@ class _Commits:
         tree = self._tree(bases[0])
         for other in bases[1:]:
             common = merge_bases(self._memory.repository, bases[0], other)
-            first = Side(tree, Touched(self._objects, bases[0], other))
-            second = Side(self._tree(other), Touched(self._objects, other, bases[0]))
+            first = Side(tree, Touched(self._memory.repository, bases[0], other))
+            second = Side(self._tree(other), Touched(self._memory.repository, other, bases[0]))
             merged = self._merge(self._tree(min(common, default="")), first, second)
             for blob in merged.blobs.values():
                 self._objects.keep_blob(blob.oid, blob.data)
@@ -269,6 +270,36 @@ class _Commits:
         change = gate.Change(before, edits, _SYNC, self._objects.blob, forced=True, proposed=True)
         if problems := gate.check(change):
             raise BadArrival(self._meeting.ref, problems)
+
+
+class Touched:
+    """When each path was last touched by the commits that lead to a tip and not to another; the tip's time for "" and others.
+
+    Git is asked, once and only if it matters: it goes through thousands of commits in the time of a few here.
+    """
+
+    def __init__(self, repository: Repository, tip: str, other: str) -> None:
+        self._repository = repository
+        self._tip = tip
+        self._other = other
+
+    def __call__(self, path: str) -> datetime:
+        """The time for a path."""
+        tip = self._repository.objects.commit(self._tip).time
+        return self._times.get(path, tip) if path else tip
+
+    @cached_property
+    def _times(self) -> dict[str, datetime]:
+        # what a merge takes in was touched by those who wrote it
+        how = ("--no-merges", "--name-only", "-z", "--no-renames", "--format=%x01%ct")
+        listing = run_git(self._repository.path, "log", *how, self._tip, f"^{self._other}", "--")
+        times: dict[str, datetime] = {}
+        for block in listing.split("\x01")[1:]:
+            seconds, *paths = block.replace("\n", "\0").split("\0")
+            time = datetime.fromtimestamp(int(seconds), UTC)
+            for path in filter(None, paths):
+                times[path] = max(time, times.get(path, time))
+        return times
 
 
 def _opened(tree: str) -> str | None:

@@ -160,6 +160,9 @@ class Sync:
         except NoSuchRef:  # a hub that is empty has no main, which is the only ref that is named as a whole
             self._remote.fetch(*(each for each in refspecs if f"{MAIN}:" not in each))
             self._update({self._hub.tracking(MAIN): ""})
+        if self._repository.is_partial:
+            tips = self._repository.refs.list(self._hub.tracking("")).items()
+            self._remote.complete(*(oid for ref, oid in tips if not is_mark(self._hub.untracked(ref))))
 
     def _round(self) -> list[str]:
         """Settle and move every ref once; those for which somebody else was faster."""
