@@ -130,6 +130,12 @@ def test_messages_of_two_clones_are_all_there(bench: Bench):
     assert merged(bench, {}, ours, theirs).files == ours | theirs
 
 
+def test_a_message_that_was_completed_before_it_reached_others_stays(bench: Bench):
+    one = replace(message("one"), to="ann")
+    ours = files_of(one, receipt(one, "completed", received=NINE))
+    assert merged(bench, {}, ours, theirs := posted(message("two"))).files == ours | theirs
+
+
 def test_what_is_completed_in_one_clone_and_received_in_the_other_is_completed(bench: Bench):
     base = posted(one := message("one"))
     ours = base | files_of(receipt(one, "completed", received=NINE, finished=TEN))

@@ -301,7 +301,10 @@ def _message_problems(
     if after is None:
         yield from (Problem(path, "", f"cannot go without {each}") for each in listed if change.has(each))
     elif before is None:
-        yield from (Problem(path, "", f"needs the empty file {each} beside it") for each in listed if not change.has(each))
+        # what reached others only when its recipient was through with it is no longer in an inbox
+        over = message.notice if _is_finished(change, path, message.to) else ""
+        missing = (each for each in listed if each != over and not change.has(each))
+        yield from (Problem(path, "", f"needs the empty file {each} beside it") for each in missing)
     elif isinstance(after, Message) and isinstance(before, Message):
         if replace(after, claimed_by=before.claimed_by, claimed=before.claimed) != before:
             yield Problem(path, "", "was sent; it stays as it is. Send another message")
