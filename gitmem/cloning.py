@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gitmem.errors import BadArgument
-from gitmem.founding import install_hooks
+from gitmem.founding import NotEmpty, install_hooks
 from gitmem.git.hooking import Site, installation
 from gitmem.git.merge_driver import configure_driver
 from gitmem.git.remote import NoSuchRef, Progress, Remote
@@ -21,13 +21,6 @@ from gitmem.memory.sync import Sync
 from gitmem.names import shown
 from gitmem.records.codec import decode
 from gitmem.records.kind import kind_at
-
-
-class NotEmpty(BadArgument):
-    """Something is at the place already."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is there already and not empty.", fix="Name another folder for the clone.")
 
 
 def folder_for(url: str, *, work: bool = False) -> Path:

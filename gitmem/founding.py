@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gitmem import assets
+from gitmem.errors import Refused
 from gitmem.git.hooking import MARK, OURS, hook_text, refreshing
 from gitmem.git.repository import Repository
 from gitmem.git.steps import take
@@ -11,12 +12,19 @@ from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale
 
-__all__ = ["FOUNDER", "HOOKS", "found", "hook_is_installed", "hook_text", "install_hooks"]
+__all__ = ["FOUNDER", "HOOKS", "NotEmpty", "found", "hook_is_installed", "hook_text", "install_hooks"]
 
 FOUNDER = Caller("gitmem", "none")
 HOOKS = OURS["memory"]
 # A leading dot would hide the file among the templates.
 _FILE_NAMES = {"gitattributes": ".gitattributes"}
+
+
+class NotEmpty(Refused):
+    """There is something where a memory should be made."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} is there already and not empty. Nothing was changed.", fix="Name a new or empty folder.")
 
 
 def found(path: Path) -> tuple[Memory, bool]:

@@ -26,16 +26,6 @@ _SHOWN = 20  # problems
 
 
 
-class NotEmpty(Refused):
-    """There is something where the memory should be restored."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(
-            f"{folder} is there and not empty. Nothing was changed.",
-            fix="Name a new or empty folder; move it into place when you have seen that it is right.",
-        )
-
-
 class EarlierMissing(Refused):
     """An incremental backup without what it builds upon."""
 
@@ -96,7 +86,7 @@ def restore(files: Sequence[Path], folder: Path, progress: Progress, *, as_it_is
     """Bring a memory back from a whole backup and those that build upon it. It is checked before it is there."""
     folder = folder.expanduser().absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise NotEmpty(folder)
+        raise founding.NotEmpty(folder)
     found = [bundles.read(each.expanduser().absolute(), progress) for each in files]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
@@ -199,6 +189,6 @@ def _gate_problems(memory: Memory) -> list[Problem]:
     view = memory.view()
     edits = {path: gate.Edit(None, entry) for path, entry in view.files()}
     nothing = memory.view(commit="")
-    return gate.check(gate.Change(nothing, edits, Caller("gitmem"), view.objects.blob, forced=True, proposed=True))
+    return gate.check(gate.Change(nothing, edits, Caller("gitmem"), view.objects.blob, forced=True, several=True, proposed=True))
 
 

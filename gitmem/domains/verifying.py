@@ -159,7 +159,7 @@ class _Judge:
             tree = objects.commit(parent).tree
             edits = {path: edit for path, edit in edits.items() if objects.entry(tree, path) != edit.new}
         return gate.Change(
-            before, edits, self._caller(commit, name), objects.blob, forced=True,
+            before, edits, self._caller(commit, name), objects.blob, forced=True, several=True,
             reviewed=frozenset(edits) if reviewed else frozenset(),
         )
 

@@ -207,8 +207,9 @@ def _gate(push: Push, before: View, new: str, *, proposed: bool = False) -> Reas
         yield "gitmem: a branch of the memory holds commits, and this is none. Nothing was changed."
         return
     commit = push.repository.objects.commit(new)
-    # What looks like a slip of one commit may be several steps, each of which was fine.
-    change = replace(push.change(before, commit.tree, proposed=proposed), forced=commit.parents != (before.commit,))
+    forced = any(gate.FORCED in each.trailers for each in push.commits)
+    several = commit.parents != (before.commit,)
+    change = replace(push.change(before, commit.tree, proposed=proposed), forced=forced, several=several)
     if any(policy.review == "review" for policy in push.settings.policies) and not proposed:
         change = replace(change, reviewed=reviewed_in(push, change))
     if problems := gate.check(change):

@@ -19,12 +19,12 @@ from gitmem.records.kind import KINDS, kind_at
 BODY_MAX_BYTES = 50 * 1024
 FILE_MAX_BYTES = BODY_MAX_BYTES + 34 * 1024
 PATH_MAX_BYTES = 400
-# Files of `main` that belong to the team and are no records. Of what a forge reads there are only these: any other
-# workflow could run what it likes with the forge's secrets.
-FREE_FILES = frozenset({
-    "README.md", "AGENTS.md", ".gitattributes", ".gitignore", "CODEOWNERS", "allowed_signers",
-    ".github/workflows/gitmem-check.yml", ".github/pull_request_template.md",
-})  # fmt: skip
+# The trailer of a commit whose author means what looks like a slip, for those whom it reaches by a push.
+FORCED = "Gitmem-Forced"
+# Of what a forge reads there are only these: any other workflow could run what it likes with the forge's secrets.
+FORGE_FILES = frozenset({".github/workflows/gitmem-check.yml", ".github/pull_request_template.md"})
+# Files of `main` that belong to the team and are no records.
+FREE_FILES = FORGE_FILES | {"README.md", "AGENTS.md", ".gitattributes", ".gitignore", "CODEOWNERS", "allowed_signers"}
 
 _SCOPE_NAME = re.compile(r"projects/([^/]*)/")
 # A lone ======= underlines a Markdown heading; only the arrows prove a conflict.
@@ -52,6 +52,7 @@ class Change:
     caller: Caller
     read: Callable[[str], bytes]  # a file's bytes by blob id, also of one that is not in the repository yet
     forced: bool = False  # the caller means it: rules that only guard against slips let it through
+    several: bool = False  # it is many steps in one: what one of them named, a later one may have taken away
     proposed: bool = False
     reviewed: frozenset[str] = frozenset()
 

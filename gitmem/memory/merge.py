@@ -323,7 +323,7 @@ class Draft:
 
         Forced: it is many changes at once, and what looks like a slip of one may have been several steps.
         """
-        return gate.Change(self.landed, self.edits(self.landed), MERGER, self.read, forced=True, proposed=True)
+        return gate.Change(self.landed, self.edits(self.landed), MERGER, self.read, forced=True, several=True, proposed=True)
 
     def merged(self) -> Merged:
         """The result."""

@@ -267,7 +267,7 @@ class _Commits:
         before = self._memory.view(self._place, commit=base)
         changes = self._objects.differences(_opened(before.tree), _opened(self._tree(self._theirs)))
         edits = {path: gate.Edit(was, now) for path, was, now in changes}
-        change = gate.Change(before, edits, _SYNC, self._objects.blob, forced=True, proposed=True)
+        change = gate.Change(before, edits, _SYNC, self._objects.blob, forced=True, several=True, proposed=True)
         if problems := gate.check(change):
             raise BadArrival(self._meeting.ref, problems)
 

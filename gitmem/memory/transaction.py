@@ -132,7 +132,7 @@ class Transaction:
 
     def _message(self) -> str:
         trailers = [("Gitmem-Verb", self._verb), ("Gitmem-Session", self._caller.session), ("Gitmem-Key", self._caller.key)]
-        trailers += self.trailers
+        trailers += [(gate.FORCED, "yes" if self.forced else ""), *self.trailers]
         lines = "".join(f"{name}: {value}\n" for name, value in trailers if value)
         subject = " ".join(self._subject.split())[:100] or "change"
         return "\n\n".join(part for part in (subject, self._body.strip(), lines) if part).rstrip("\n") + "\n"

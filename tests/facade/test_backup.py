@@ -263,7 +263,7 @@ def test_a_folder_with_something_in_it_is_not_restored_into(team: Team, tmp_path
     full.mkdir()
     done("restore", tmp_path / "team.backup", full)  # empty as yet
     before = refs(full)
-    assert "is there and not empty. Nothing was changed." in refused("restore", tmp_path / "team.backup", full)
+    assert "is there already and not empty. Nothing was changed." in refused("restore", tmp_path / "team.backup", full)
     assert refs(full) == before
 
 

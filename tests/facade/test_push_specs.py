@@ -98,6 +98,15 @@ def test_a_state_document_that_loses_most_of_its_text_needs_a_major_version(pat:
     assert pat.push() == "accepted"
 
 
+def test_a_state_document_is_cut_by_a_commit_that_says_so(pat: Person, ann: Agent):
+    rewrite(pat, STATE, ("release: 1.0.0", "release: 1.0.1"), (LONG, "Done."))
+    git(pat.clone, "commit", "-q", "--amend", "-m", "cut it", "-m", "Gitmem-Forced: yes")
+    assert pat.push() == "accepted"
+    ann.call("define_spec", name="state:web", content=LONG)
+    ann.call("define_spec", name="state:web", content="Short.", force=True)
+    assert git(ann.memory.path, "log", "-1", "--format=%(trailers:key=Gitmem-Forced)").strip() == "Gitmem-Forced: yes"
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

@@ -169,7 +169,7 @@ def _link_problems(change: Change, after: Items, path: str, item: BacklogItem, o
         new = [each for each in named if each not in known]
         for each in new:
             # what was removed since, in the same change, is missing rightly
-            if not change.forced and after.get(each) is None and hex_of(each):
+            if not change.several and after.get(each) is None and hex_of(each):
                 yield Problem(path, link, f"names {shown(each)}, which is no backlog item; full ids of items are accepted")
         if new and (way := after.circle(item.id, link)):
             what = "waits for itself" if link == "blocked_by" else "is a part of itself"

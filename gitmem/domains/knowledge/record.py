@@ -148,7 +148,7 @@ def successors_are_there(change: Change) -> Iterator[Problem]:
             continue
         before = change.before.record(path)
         known = isinstance(before, Knowledge) and before.superseded_by == record.superseded_by
-        if not known and not change.forced and not _is_there(change, record):
+        if not known and not change.several and not _is_there(change, record):
             yield Problem(path, "superseded_by", f"is {record.superseded_by[:60]!r}, which is no record's id")
 
 

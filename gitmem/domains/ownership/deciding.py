@@ -7,7 +7,7 @@ from functools import cached_property
 from gitmem.domains.ownership.record import CODEOWNERS_PATH, OWNERS_PATH, Owners, owners_in
 from gitmem.domains.projects import admins_of
 from gitmem.errors import closest
-from gitmem.memory.gate import Change, rule
+from gitmem.memory.gate import FORGE_FILES, Change, rule
 from gitmem.memory.settings import PATH as SETTINGS_PATH
 from gitmem.memory.settings import Settings, settings_of
 from gitmem.names import shown
@@ -15,8 +15,9 @@ from gitmem.records.codec import Problem
 from gitmem.records.kind import KINDS, Record, kind_at
 
 SIGNERS_PATH = "allowed_signers"
-# What says who may do what: it is changed by the admins of the memory.
-ADMINS_FILES = frozenset({SETTINGS_PATH, OWNERS_PATH, CODEOWNERS_PATH, SIGNERS_PATH})
+# What says who may do what, or runs on a forge: it is changed by the admins of the memory.
+ADMINS_FILES = frozenset({SETTINGS_PATH, OWNERS_PATH, CODEOWNERS_PATH, SIGNERS_PATH, *FORGE_FILES})
+_WHY = {CODEOWNERS_PATH: "is made from OWNERS.yaml"} | dict.fromkeys(FORGE_FILES, "is for the forge")
 # What every agent must be able to leave: the rules for these are with their kinds.
 _EVERYBODYS = frozenset({"project", "session"})
 _NAMED = 4
@@ -85,7 +86,7 @@ class Deciding:
         review = self.settings.review_of(path)
         if path in ADMINS_FILES:
             if admins and not self.is_one_of([*admins, *owners]):
-                what = "says who may do what" if path != CODEOWNERS_PATH else "is made from OWNERS.yaml"
+                what = _WHY.get(path, "says who may do what")
                 return self._refusal(path, f"{what}; {self._who} may not change it, but {_or(admins)} may", review)
         elif owners and not self.is_one_of([*owners, *(admins if self.settings.admins_act_for_owners else [])]):
             others = admins if self.settings.admins_act_for_owners else []
