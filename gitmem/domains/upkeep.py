@@ -28,6 +28,7 @@ from gitmem.domains.projects import project_path
 from gitmem.domains.sessions import LiveSession
 from gitmem.errors import GitmemError
 from gitmem.memory.caller import Caller
+from gitmem.memory.hubs import deciding_hub
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale, StorageFailed
 from gitmem.memory.settings import Settings, settings_of
@@ -285,7 +286,9 @@ class _Tending:
         by_ref = {place.ref: place for place in places}
         with self._telling("the archive"):
             tips = {ref: self._memory.head(place) for ref, place in by_ref.items()}
-            for ref in chains.too_long(tips, self._settings.chain_commits):
+            # with a hub it is the hub's chain that begins anew: a clone's would be joined to it again by the next sync
+            is_clone = deciding_hub(self._memory.repository) is not None
+            for ref in [] if is_clone else chains.too_long(tips, self._settings.chain_commits):
                 if not begin_anew(self._memory, chains, by_ref[ref]):
                     log.info("%s was pushed to while it was to begin anew; the next run tries again", ref)
             for history, path in chains.finish(self._memory.upkeep.last_thorough):

@@ -22,6 +22,7 @@ def keep_up(
     wait = every
     while rounds is None or rounds > 0:
         rounds = None if rounds is None else rounds - 1
+        before = shared_refs(memory)  # what is written while a sync runs is for the next one
         try:
             tell(sync_with(memory, hubs, patience=BACK_OFF_MAX_SECONDS))
             wait = every
@@ -29,13 +30,13 @@ def keep_up(
             wait = min(BACK_OFF_MAX_SECONDS, wait * 2)
             say(f"{error.message} Next try in {wait:g} seconds.")
         if rounds != 0:
-            _sleep(memory, wait, woken=wait == every)
+            _sleep(memory, wait, before if wait == every else None)
 
 
-def _sleep(memory: Memory, seconds: float, *, woken: bool) -> None:
-    """Wait, but no longer than until something is written here; a hub that is away is not asked sooner for that."""
-    until, before = time.monotonic() + seconds, shared_refs(memory)
+def _sleep(memory: Memory, seconds: float, before: dict[str, str] | None) -> None:
+    """Wait, but no longer than until something is not as it was `before`; a hub that is away is not asked sooner for that."""
+    until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        time.sleep(min(LOOK_SECONDS, left))
-        if woken and shared_refs(memory) != before:
+        if before is not None and shared_refs(memory) != before:
             return
+        time.sleep(min(LOOK_SECONDS, left))

@@ -125,6 +125,7 @@ class Sync:
         self._remote = remote
         self._only = only
         self._report = Report(hub.name)
+        self._refused: set[str] = set()
 
     def run(self) -> Report:
         """Bring both sides together. Raises StillRacing, Busy, StorageFailed, and what the way to the hub raises."""
@@ -167,6 +168,7 @@ class Sync:
     def _round(self) -> list[str]:
         """Settle and move every ref once; those for which somebody else was faster."""
         self._report = replace(self._report, refused=())
+        self._refused.clear()
         settled = list(self._settled())
         with self._written(settled):
             pushed = self._pushed(settled)
@@ -175,10 +177,6 @@ class Sync:
         self._update({ref: one.new for one in agreed for ref in (self._hub.tracking(one.ref), self._hub.agreed(one.ref))})
         self._memory.upkeep.fetched()
         return lost
-
-    @property
-    def _refused(self) -> set[str]:
-        return {each.ref for each in self._report.refused}
 
     # --- settling ----------------------------------------------------------------------------------
 
@@ -269,7 +267,10 @@ class Sync:
     # --- telling -------------------------------------------------------------------------------------
 
     def _refuse(self, ref: str, why: str, fix: str) -> None:
-        self._report = replace(self._report, refused=(*self._report.refused, Refusal(ref, why, fix)))
+        # there may be a mark for each agent, and what holds for one mostly holds for all
+        if not (is_mark(ref) and any(map(is_mark, self._refused))):
+            self._report = replace(self._report, refused=(*self._report.refused, Refusal(ref, why, fix)))
+        self._refused.add(ref)
 
     def _note(self, one: Settled) -> None:
         told = (RefReport(one.ref, one.came, one.went, one.is_merge),) if one.came or one.went or one.is_merge else ()
