@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections import Counter
 from dataclasses import fields
 from typing import Any
 
@@ -9,6 +10,7 @@ import jsonschema
 import pytest
 
 import gitmem.domains.all  # noqa: F401
+from docs.generate import import_everything
 from gitmem import errors, verbs
 from gitmem.answers import schema_of
 from gitmem.domains.knowledge.record import Knowledge
@@ -259,6 +261,12 @@ def test_a_section_says_what_it_is_and_what_reads_the_rest(name: str):
 
 def subclasses(cls: type[GitmemError]) -> set[type[GitmemError]]:
     return {cls}.union(*(subclasses(each) for each in cls.__subclasses__()))
+
+
+def test_no_two_errors_have_one_name():
+    import_everything()
+    names = Counter(error.__name__ for error in subclasses(GitmemError) if error.__module__.startswith("gitmem."))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("error", sorted(subclasses(GitmemError), key=lambda e: e.__name__), ids=lambda e: e.__name__)

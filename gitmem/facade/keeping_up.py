@@ -7,12 +7,12 @@ from gitmem.facade.terminal import say
 from gitmem.git.remote import AccessDenied, NoRepository, TransferFailed, Unreachable
 from gitmem.memory.hubs import Hub
 from gitmem.memory.memory import Memory
-from gitmem.memory.sync import Busy, Report, StillRacing, shared_refs, sync_with
+from gitmem.memory.sync import AlreadySyncing, Report, StillRacing, shared_refs, sync_with
 
 LOOK_SECONDS = 1.0
 BACK_OFF_MAX_SECONDS = 600.0
 # What passes by itself: waited for, longer each time.
-_PASSING = (Unreachable, AccessDenied, NoRepository, TransferFailed, Busy, StillRacing)
+_PASSING = (Unreachable, AccessDenied, NoRepository, TransferFailed, AlreadySyncing, StillRacing)
 
 
 def keep_up(

@@ -48,7 +48,7 @@ class StillRacing(GitmemError):
         )
 
 
-class Busy(GitmemError):
+class AlreadySyncing(GitmemError):
     """Another sync of the same memory is under way."""
 
     def __init__(self) -> None:
@@ -128,12 +128,12 @@ class Sync:
         self._refused: set[str] = set()
 
     def run(self) -> Report:
-        """Bring both sides together. Raises StillRacing, Busy, StorageFailed, and what the way to the hub raises."""
+        """Bring both sides together. Raises StillRacing, AlreadySyncing, StorageFailed, and what the way to the hub raises."""
         try:
             with self._alone():
                 self._run()
         except Timeout:
-            raise Busy from None
+            raise AlreadySyncing from None
         except OSError as error:
             raise StorageFailed(error) from error
         finally:

@@ -209,8 +209,8 @@ def test_what_is_under_review_comes_in_when_somebody_else_has_proposed_just_that
     git(pat.clone, "reset", "-q", "--hard", "origin/main")
     git(pat.clone, "fetch", "-q")
     git(pat.clone, "merge", "-q", "--no-ff", "--no-edit", "origin/proposals/other")
-    assert pat.push() == "accepted"
     tip = git(pat.memory, "rev-parse", "proposals/other").strip()
+    assert pat.push() == "accepted\ngitmem: proposal other is merged"
     assert note_of(ann.memory.repository, tip) is None
     # with something slipped in beside it
     extra = learning(8)
@@ -233,7 +233,7 @@ def test_who_takes_a_proposal_into_main_as_it_is_is_noted(pat: Person, ann: Agen
     pat.write(GOOD.path, GOOD_TEXT)
     pat.commit()
     assert pat.push("origin", "HEAD:refs/heads/proposals/good") == "accepted"
-    assert pat.push() == "accepted"
+    assert pat.push() == "accepted\ngitmem: proposal good is merged"
     commit = git(pat.clone, "rev-parse", "HEAD").strip()
     assert note_of(ann.memory.repository, commit) == Note(ME, "OS user", let_in_by=ME)
 

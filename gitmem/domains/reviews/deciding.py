@@ -56,7 +56,7 @@ class OwnProposal(Refused):
         )
 
 
-class AlreadyClosed(Refused):
+class ProposalIsOver(Refused):
     """The proposal is over."""
 
     def __init__(self, found: Standing) -> None:
@@ -195,7 +195,7 @@ def _in_turn(desk: Desk) -> Iterator[None]:
 def _open(desk: Desk, wanted: str) -> Standing:
     found = find(desk.memory, wanted)
     if found.status != "open":
-        raise AlreadyClosed(found)
+        raise ProposalIsOver(found)
     return found
 
 
