@@ -14,7 +14,7 @@ from gitmem import verbs
 from gitmem.answers import structured
 from gitmem.desk import Desk
 from gitmem.errors import GitmemError
-from gitmem.founding import found
+from gitmem.founding import FOUNDER, found
 from gitmem.git.repository import Repository
 from gitmem.index.search import Index
 from gitmem.memory.caller import Caller
@@ -78,6 +78,11 @@ class Team:
         assert self.memory.repository.refs.list("refs/") == before
         assert refused.value.fix
         return refused.value
+
+    def write(self, path: str, text: str) -> None:
+        """Put a file into main as the memory itself would."""
+        with self.memory.transaction(self.memory.view(), FOUNDER, f"write {path}") as change:
+            change.put_file(path, text.encode())
 
     def close(self) -> None:
         self.index.close()

@@ -14,7 +14,7 @@ from gitmem.memory.caller import Caller
 from gitmem.memory.claims import claimed
 from gitmem.memory.settings import Settings, settings_of
 from gitmem.memory.view import View
-from gitmem.names import name_problem, slugify
+from gitmem.names import name_problem
 
 UNKNOWN = "unknown"
 # What a network's front door leaves in the environment of those it starts.
@@ -52,7 +52,7 @@ def identify(repository: Repository, view: View, commits: Sequence[str]) -> Push
     if signed.is_known:
         return signed
     if user := _user_of_this_machine(os.environ):
-        person = next((each.name for each in settings.people if user in each.os_users), "") or slugify(user)
+        person = settings.person_of_user(user)
         return Pusher(why=f"the user {user} has no name that gitmem takes") if name_problem(person) else _known(
             settings, person, "OS user"
         )

@@ -6,9 +6,9 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
@@ -137,6 +137,7 @@ class Remote:
     """Another repository, as the one at `folder` knows it: by a name of its configuration, or by an address.
 
     `patience`: for how many seconds a command may run, None: for ever. `asks`: whether git may ask the person at the terminal.
+    `environment`: what git's programs get to know beside their own.
     """
 
     folder: Path
@@ -145,6 +146,7 @@ class Remote:
     patience: float | None = None
     asks: bool = False
     progress: Progress | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def fetch(self, *refspecs: str, options: Sequence[str] = ()) -> None:
         """Bring refs over, as refspecs say; tracking refs of what is gone there go as well."""
@@ -211,24 +213,27 @@ class Remote:
 
     def _outcome(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
         """A git command's exit code, its output, and what it said without its progress."""
-        return run(self.folder, *arguments, stdin=stdin, patience=self.patience, asks=self.asks, progress=self.progress)
+        return run(
+            self.folder, *arguments, stdin=stdin, patience=self.patience, asks=self.asks, progress=self.progress,
+            environment=self.environment,
+        )  # fmt: skip
 
 
 def run(
     folder: Path, *arguments: str, stdin: str = "", patience: float | None = None, asks: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | None = None, environment: Mapping[str, str] | None = None,
 ) -> tuple[int, str, str]:
     """Run a git command that talks to another repository: its exit code, its output, and what it said."""
     program = shutil.which("git")
     if program is None:
         raise GitmemError("There is no git program on PATH.", fix="Install git 2.31 or newer.")
-    environment = {k: v for k, v in os.environ.items() if k not in _OWN_VARIABLES} | {"LC_ALL": "C"}
+    known = {k: v for k, v in os.environ.items() if k not in _OWN_VARIABLES} | {"LC_ALL": "C"} | dict(environment or {})
     if not asks:
-        environment["GIT_TERMINAL_PROMPT"] = "0"
+        known["GIT_TERMINAL_PROMPT"] = "0"
     # in a session of its own ssh finds no terminal to ask at, and all that git starts can be ended together
     process = subprocess.Popen(
         [program, "-C", str(folder), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=environment, start_new_session=not asks,
+        env=known, start_new_session=not asks,
     )  # fmt: skip
     said: list[str] = []
     listening = threading.Thread(target=_listen, args=(process.stderr, said, progress), daemon=True)

@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 PUSHER = "GITMEM_PUSHER"
 SPEAKS_FOR = "GITMEM_PUSHER_SPEAKS_FOR"
@@ -25,6 +26,22 @@ def claim(repository: Path, name: str, speaks_for: Iterable[str] = ()) -> dict[s
     """
     spoken_for = ",".join(sorted(speaks_for))
     return {PUSHER: name, SPEAKS_FOR: spoken_for, SEAL: _seal(_secret_made(repository), name, spoken_for)}
+
+
+def claim_by_path(url: str, name: str) -> dict[str, str]:
+    """The same for who may write the files of the memory at a path anyway, and so bring what they like; {} for all others."""
+    folder = Path(unquote(url.removeprefix("file://")) if url.startswith("file://") else url)
+    try:
+        if folder.is_absolute() and (_secret(folder) or _may_have_secret(folder)):
+            return claim(folder, name, {"*"})
+    except OSError:  # the push itself will tell what is wrong there
+        pass
+    return {}
+
+
+def _may_have_secret(folder: Path) -> bool:
+    """Whether a secret would be of use: to a memory, and to all its front doors, which run as whoever owns it."""
+    return (folder / _FILE).parent.is_dir() and folder.stat().st_uid == os.geteuid() and not (folder / _FILE).exists()
 
 
 def claimed(repository: Path, environment: Mapping[str, str]) -> tuple[str, frozenset[str]] | None:

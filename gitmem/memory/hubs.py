@@ -1,5 +1,7 @@
 """The hubs of a memory: the repositories that it is kept in step with, as its configuration has them."""
 
+import os
+import pwd
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,7 +11,10 @@ from pathlib import Path
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.remote import Progress, Remote
 from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
-from gitmem.names import check_name, shown
+from gitmem.memory.claims import claim_by_path
+from gitmem.memory.settings import settings_of
+from gitmem.memory.view import MAIN_PLACE, ParsedFiles, View
+from gitmem.names import check_name, name_problem, shown
 
 PATIENCE_SECONDS = 5.0  # for which an agent's call waits for a hub
 DEFAULT_NAME = "hub"
@@ -31,6 +36,11 @@ class Hub:
     def shown_url(self) -> str:
         """The address without a password in it."""
         return _SECRET.sub(r"\1@", self.url)
+
+    @property
+    def is_by_path(self) -> bool:
+        """Whether it is on this machine, or looks so."""
+        return self.url.startswith(("/", "file:///"))
 
     def tracking(self, ref: str) -> str:
         """The ref that tells where the hub's ref was when it was last looked at."""
@@ -58,7 +68,20 @@ class Hub:
         self, repository: Repository, *, patience: float | None = None, asks: bool = False, progress: Progress | None = None
     ) -> Remote:
         """The way to it."""
-        return Remote(repository.path, self.name, self.shown_url, patience, asks, progress)
+        claim = claim_by_path(self.url, _user_of(repository)) if self.is_by_path else {}
+        return Remote(repository.path, self.name, self.shown_url, patience, asks, progress, claim)
+
+
+def _user_of(repository: Repository) -> str:
+    """Who works on this machine, as the team calls them."""
+    number = os.geteuid()
+    try:
+        user = pwd.getpwuid(number).pw_name
+    except KeyError:  # containers have users without a name
+        return f"user-{number}"
+    main = View(repository.objects, ParsedFiles(), MAIN_PLACE, repository.refs.read(MAIN) or "")
+    person = settings_of(main).person_of_user(user)
+    return f"user-{number}" if name_problem(person) else person
 
 
 class UnknownHub(NotFound):

@@ -8,7 +8,7 @@ from gitmem.errors import GitmemError
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.selection import last_selecting, selection_problem
 from gitmem.memory.view import MAIN_PLACE, View
-from gitmem.names import shown
+from gitmem.names import shown, slugify
 from gitmem.records.check import a_name, at_most, between, each, one_line
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
@@ -104,6 +104,10 @@ class Settings(Record):
         """How changes of a file of `main` come in."""
         found = last_selecting(self.policies, path)
         return found.review if found else "direct"
+
+    def person_of_user(self, user: str) -> str:
+        """The person that a user of this machine is: as the team says, or by the user's own name."""
+        return next((each.name for each in self.people if user in each.os_users), "") or slugify(user)
 
 
 @rule

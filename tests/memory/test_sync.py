@@ -1,6 +1,5 @@
 """Sync: clones that work apart and come together through a hub, or with each other."""
 
-import getpass
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,14 +9,14 @@ import pytest
 from gitmem.cloning import clone
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.domains.locks.record import Lock
-from gitmem.founding import FOUNDER, found
+from gitmem.founding import found
 from gitmem.git.chains import Chains
 from gitmem.git.repository import MAIN, run_git
 from gitmem.memory import hubs
 from gitmem.memory.memory import Memory
 from gitmem.memory.rerooting import begin_anew
 from gitmem.memory.settling import UnrelatedHistory
-from gitmem.memory.sync import Report, Sync
+from gitmem.memory.sync import Report, Sync, shared_refs
 from gitmem.memory.view import Place
 from tests.conftest import Team, git
 
@@ -35,8 +34,12 @@ class Clone(Team):
 
     def refs(self) -> dict[str, str]:
         """What clones share."""
-        everything = self.memory.repository.refs.list("refs/")
-        return {ref: oid for ref, oid in everything.items() if not ref.startswith(("refs/remotes/", "refs/agreed/"))}
+        return self.shared_of(self.memory)
+
+    @staticmethod
+    def shared_of(memory: Memory) -> dict[str, str]:
+        """What the clones of a memory share."""
+        return shared_refs(memory)
 
     def titles(self) -> set[str]:
         """Of all knowledge."""
@@ -50,13 +53,6 @@ class Clone(Team):
         return str(self.call("record_learning", agent=agent, topic=topic, content=f"About {topic}.")["id"])
 
 
-def let_in(memory: Memory) -> None:
-    """Have a memory take what this machine's user pushes for its agents."""
-    user = getpass.getuser()
-    with memory.transaction(memory.view(), FOUNDER, "settings") as change:
-        change.put_file("gitmem.yaml", f"format: 1\npeople:\n- name: pat\n  os_users: [{user}]\n  speaks_for: ['*']\n".encode())
-
-
 Cloner = Callable[..., Clone]
 
 
@@ -64,7 +60,6 @@ Cloner = Callable[..., Clone]
 def cloned(team: Team, tmp_path: Path) -> Iterator[Cloner]:
     """Makes clones of the team's memory, or of a repository at another address."""
     made: list[Clone] = []
-    let_in(team.memory)
 
     def make(name: str, url: str = "") -> Clone:
         made.append(Clone(url or str(team.memory.path), tmp_path / f"{name}.git"))
