@@ -57,9 +57,14 @@ class Push:
     def commits(self) -> list[Commit]:
         """The commits that the memory does not have yet."""
         tips = [each.new for each in self.updates if not each.is_gone and self.kind_of(each.new) in ("commit", "tag")]
-        if not tips:
-            return []
-        listing = git_here("rev-list", "--stdin", "--not", "--all", stdin="\n".join(tips))
+        return self._listed(*tips, options=("--not", "--all")) if tips else []
+
+    def commits_onto(self, before: View, new: str) -> list[Commit]:
+        """The commits that a ref gets, also those that came with another one before, such as with a proposal."""
+        return self._listed(new, *([f"^{before.commit}"] if before.commit else []))
+
+    def _listed(self, *tips: str, options: tuple[str, ...] = ()) -> list[Commit]:
+        listing = git_here("rev-list", "--stdin", *options, stdin="\n".join(tips))
         return [self.repository.objects.commit(oid) for oid in listing.split()]
 
     @cached_property
@@ -77,8 +82,12 @@ class Push:
     @cached_property
     def authors(self) -> dict[str, list[Commit]]:
         """By whom the new commits say that they are, as names and addresses that somebody could be known by."""
+        return self.authors_of(self.commits)
+
+    def authors_of(self, commits: list[Commit]) -> dict[str, list[Commit]]:
+        """By whom commits say that they are."""
         found: dict[str, list[Commit]] = {}
-        for commit in self.commits:
+        for commit in commits:
             for name in self.names_of(commit):
                 found.setdefault(name, []).append(commit)
         return found
@@ -97,12 +106,15 @@ class Push:
         except MissingObject:
             return ""
 
-    def change(self, before: View, tree: str, *, proposed: bool = False, reviewed: frozenset[str] = frozenset()) -> gate.Change:
-        """What the gate gets to see if a tree is to follow on a view."""
+    def change(self, before: View, new: Commit, *, proposed: bool = False) -> gate.Change:
+        """What the gate gets to see if a commit is to follow on a view."""
         base = before.tree if before.tree != NO_TREE else None
-        edits = {path: gate.Edit(was, now) for path, was, now in self.repository.objects.differences(base, tree)}
-        caller = self.pusher.caller(frozenset(self.authors))
-        return gate.Change(before, edits, caller, self.repository.objects.blob, proposed=proposed, reviewed=reviewed)
+        edits = {path: gate.Edit(was, now) for path, was, now in self.repository.objects.differences(base, new.tree)}
+        commits = self.commits_onto(before, new.oid)
+        caller = self.pusher.caller(frozenset(self.authors_of(commits)))
+        forced = any(gate.FORCED in each.trailers for each in commits)
+        several = new.parents != (before.commit,)
+        return gate.Change(before, edits, caller, self.repository.objects.blob, forced, several, proposed)
 
     def is_admin(self) -> bool:
         """Whether whoever pushes is an admin of what all projects share."""

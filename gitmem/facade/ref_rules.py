@@ -206,10 +206,7 @@ def _gate(push: Push, before: View, new: str, *, proposed: bool = False) -> Reas
     if push.kind_of(new) != "commit":
         yield "gitmem: a branch of the memory holds commits, and this is none. Nothing was changed."
         return
-    commit = push.repository.objects.commit(new)
-    forced = any(gate.FORCED in each.trailers for each in push.commits)
-    several = commit.parents != (before.commit,)
-    change = replace(push.change(before, commit.tree, proposed=proposed), forced=forced, several=several)
+    change = push.change(before, push.repository.objects.commit(new), proposed=proposed)
     if any(policy.review == "review" for policy in push.settings.policies) and not proposed:
         change = replace(change, reviewed=reviewed_in(push, change))
     if problems := gate.check(change):

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,29 @@ def test_a_plain_repository_is_left_as_it_is(hub: Team, tmp_path: Path):
     assert not (tmp_path / "plain.git" / "gitmem").exists()
     assert Memory(one.memory.path).head() == git(tmp_path / "plain.git", "rev-parse", "main").strip()
     one.close()
+
+
+@pytest.fixture
+def one(hub: Team, tmp_path: Path) -> Iterator[Clone]:
+    made = Clone(str(hub.memory.path), tmp_path / "one.git")
+    yield made
+    made.close()
+
+
+def test_what_the_hub_knows_from_a_proposal_already_still_comes_in_as_its_authors_work(hub: Team, one: Clone):
+    fact = hub.call("record_learning", agent="bob", topic="Before", content="About it.")["id"]
+    hub.call("owners", action="set", paths=("projects/web/knowledge/",), names=("bob",))
+    hub.call("define_spec", agent="ann", name="state", spec_type="state", content="word " * 400)
+    one.sync()
+    hub.call("edit", agent="bob", id=fact, operation="set_fields", fields={"title": "There"})
+    one.call("edit", agent="bob", id=fact, operation="set_fields", fields={"title": "Here"})
+    one.call("define_spec", agent="ann", name="state", spec_type="state", content="short", force=True)
+    former = hub.memory.path / "hooks" / "update"
+    former.write_text('#!/bin/sh\ntest "$1" != refs/heads/main || { echo "not today" >&2; exit 1; }\n')
+    former.chmod(0o755)
+    report = one.sync()
+    assert [(each.ref, each.why.splitlines()[0]) for each in report.refused] == [(MAIN, "not today")]
+    assert [ref for ref in Clone.shared_of(hub.memory) if ref.startswith("refs/heads/proposals/")]
+    former.unlink()
+    assert one.sync().refused == ()
+    assert hub.memory.head() == one.memory.head()
