@@ -1,5 +1,6 @@
 """Founding a memory: the bare repository, its first commit, and the hook that guards pushes."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from gitmem.git.hooking import MARK, OURS, hook_text, refreshing
 from gitmem.git.repository import Repository
 from gitmem.git.steps import take
 from gitmem.memory.caller import Caller
-from gitmem.memory.memory import Memory
+from gitmem.memory.memory import FOUNDING, Memory
 from gitmem.memory.pending import Stale
 
 __all__ = ["FOUNDER", "HOOKS", "NotEmpty", "found", "hook_is_installed", "hook_text", "install_hooks"]
@@ -40,7 +41,8 @@ def found(path: Path) -> tuple[Memory, bool]:
 
 def _first_commit(memory: Memory) -> None:
     try:
-        with memory.transaction(memory.view(), FOUNDER, "found this memory") as change:
+        # without the id, memories that are made at the same second would begin with the same commit
+        with memory.transaction(memory.view(), FOUNDER, FOUNDING, body=f"Memory {secrets.token_hex(16)}") as change:
             for name, data in _templates():
                 change.put_file(name, data)
     except Stale:

@@ -16,6 +16,8 @@ from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
 from gitmem.memory.writer import Writer
 from gitmem.names import parse_when, shown
 
+FOUNDING = "found this memory"  # the subject of the first commit
+
 
 def default_path() -> Path:
     """Where a memory lives if nobody says otherwise: `gitmem/memory.git` in the user's data folder."""

@@ -21,10 +21,8 @@ gate looks at the merge from there. Without one it is the side that is later as 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
 from typing import Literal, TypeVar
 
-from gitmem.git.log import last_touched
 from gitmem.git.objects import FILE, FOLDER, Entry, NewObject, Objects, new_object
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
@@ -442,27 +440,3 @@ def _pass_gate(draft: Draft) -> None:
             why = "; ".join(each.what for each in problems if each.path == path)
             draft.lose(path, why)
             draft.take(path, draft.landed_side)
-
-
-# --- when ------------------------------------------------------------------------------------------------
-
-
-class Touched:
-    """When each path was last touched by the commits that lead to a tip and not to another.
-
-    Asked of git when it is first needed: most merges never have to know.
-    """
-
-    def __init__(self, objects: Objects, tip: str, other: str) -> None:
-        self._objects = objects
-        self._tip = tip
-        self._other = other
-
-    def __call__(self, path: str) -> datetime:
-        """The time of the last commit that touched a path, or of the tip."""
-        tip = self._objects.commit(self._tip).time
-        return self._times.get(path, tip) if path else tip
-
-    @cached_property
-    def _times(self) -> dict[str, datetime]:
-        return last_touched(self._objects.path.parent, self._tip, self._other)

@@ -5,7 +5,7 @@ Nothing is written here. Scenarios of a ref that holds commits:
 1. Both have the same: nothing to do.
 2. Only one side has it: the other gets it, unless they agreed on it before; then the other side has removed it.
 3. One side is ahead: the other follows.
-4. A chain began anew on one side (upkeep), and the other says nothing that is not there: the new one stays.
+4. A chain began anew on the other side (upkeep), and ours says nothing that is not there: the new one stays.
 5. Both have moved on: one merge commit, the same whoever makes it. What loses in it becomes a proposal.
 6. Nothing in common: a memory that holds nothing but its founding takes over the other's history; two that hold more
    are refused. Chains are merged all the same: they do not keep their history.
@@ -20,12 +20,13 @@ from functools import cached_property
 from hashlib import sha256
 
 from gitmem.errors import GitmemError
+from gitmem.git.log import last_touched
 from gitmem.git.objects import Commit, NewObject, Objects, new_object
 from gitmem.git.repository import GitFailed, Repository, run_git
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.hubs import CLOSED
-from gitmem.memory.memory import Memory
+from gitmem.memory.memory import FOUNDING, Memory
 from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_mark, merge_trees
 from gitmem.memory.settings import PATH, settings_of
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, Place, View
@@ -33,7 +34,6 @@ from gitmem.memory.writer import GITMEM, graft
 from gitmem.names import shown, slugify
 from gitmem.records.codec import Problem
 
-FOUNDING = "found this memory"
 PROPOSALS = "refs/heads/proposals/"
 _MERGE = "merge what two clones did\n\nGitmem-Verb: sync\n"
 # Who wrote what comes in was checked by the side that it comes from; here it is checked what it says.
@@ -172,13 +172,12 @@ class _Commits:
 
     def _began_anew(self, bases: Sequence[str]) -> str:
         agreed = self._meeting.agreed
+        if self._theirs == agreed:
+            return ""  # it is ours that did, and a hub does not let its own be rewritten: it gets a merge
         if self._tree(self._theirs) == self._tree(self._ours):
             return self._theirs
-        if bases or not agreed:
-            return ""
-        if self._tree(self._ours) == self._tree(agreed):
-            return self._theirs
-        return ""
+        unsaid = not bases and agreed and self._tree(self._ours) == self._tree(agreed)
+        return self._theirs if unsaid else ""
 
     # --- both have moved on --------------------------------------------------------------------------
 
@@ -290,16 +289,7 @@ class Touched:
 
     @cached_property
     def _times(self) -> dict[str, datetime]:
-        # what a merge takes in was touched by those who wrote it
-        how = ("--no-merges", "--name-only", "-z", "--no-renames", "--format=%x01%ct")
-        listing = run_git(self._repository.path, "log", *how, self._tip, f"^{self._other}", "--")
-        times: dict[str, datetime] = {}
-        for block in listing.split("\x01")[1:]:
-            seconds, *paths = block.replace("\n", "\0").split("\0")
-            time = datetime.fromtimestamp(int(seconds), UTC)
-            for path in filter(None, paths):
-                times[path] = max(time, times.get(path, time))
-        return times
+        return last_touched(self._repository.path, self._tip, self._other)
 
 
 def _opened(tree: str) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 
 from gitmem.git.objects import Commit, NewObject, Person, new_object, write_pack
 from gitmem.git.repository import Repository
-from gitmem.memory.merge import Touched
+from gitmem.memory.settling import Touched
 from gitmem.memory.view import NO_TREE
 from gitmem.memory.writer import graft
 from tests.conftest import git
@@ -48,15 +48,15 @@ def test_a_path_was_touched_by_the_last_commit_that_changed_it_and_not_by_a_merg
     ours = history.commit(history.commit(root, a="1"), b="1")
     theirs = history.commit(root, c="1")
     merged = history.commit(ours, theirs, c="1")
-    assert minutes(Touched(history.objects, merged, root), "a", "b", "c", "elsewhere", "") == [2, 3, 4, 5, 5]
+    assert minutes(Touched(history.repository, merged, root), "a", "b", "c", "elsewhere", "") == [2, 3, 4, 5, 5]
 
 
 def test_what_the_other_side_has_too_does_not_count(history: History):
     root = history.commit(a="0")
     base = history.commit(root, a="1")
     ours, theirs = history.commit(base, b="1"), history.commit(base, c="1")
-    assert minutes(Touched(history.objects, ours, theirs), "a", "b") == [3, 3]
-    assert minutes(Touched(history.objects, ours, ""), "a", "b") == [2, 3]
+    assert minutes(Touched(history.repository, ours, theirs), "a", "b") == [3, 3]
+    assert minutes(Touched(history.repository, ours, ""), "a", "b") == [2, 3]
 
 
 def test_a_shallow_clone_knows_what_it_has(history: History, tmp_path: Path):
@@ -65,4 +65,4 @@ def test_a_shallow_clone_knows_what_it_has(history: History, tmp_path: Path):
         tip = history.commit(tip, a=str(number))
     git(history.repository.path, "update-ref", "refs/heads/main", tip)
     git(tmp_path, "clone", "-q", "--bare", "--depth=2", f"file://{history.repository.path}", "shallow.git")
-    assert minutes(Touched(Repository(tmp_path / "shallow.git").objects, tip, ""), "a") == [6]
+    assert minutes(Touched(Repository(tmp_path / "shallow.git"), tip, ""), "a") == [6]

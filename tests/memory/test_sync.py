@@ -16,7 +16,7 @@ from gitmem.memory import hubs
 from gitmem.memory.memory import Memory
 from gitmem.memory.rerooting import begin_anew
 from gitmem.memory.settling import UnrelatedHistory
-from gitmem.memory.sync import Report, Sync, shared_refs
+from gitmem.memory.sync import Report, Sync, shared_refs, sync_with
 from gitmem.memory.view import Place
 from tests.conftest import Team, git
 
@@ -209,6 +209,36 @@ def test_another_memory_is_refused_and_nothing_changes(team: Team, tmp_path: Pat
         Sync(team.memory, hub, hub.remote(team.memory.repository)).run()
     assert team.memory.head() == before
     assert git(tmp_path / "other", "log", "--format=%s", "main").split("\n")[0] == "another team"
+
+
+def test_memories_that_were_made_at_the_same_second_are_two(team: Team, tmp_path: Path):
+    other = Team(tmp_path / "other.git")
+    other.call("project", action="create", name="web", description="The web shop.")
+    roots = {git(each.memory.path, "rev-list", "--max-parents=0", "main") for each in (team, other)}
+    assert len(roots) == 2
+    hub = hubs.add(team.memory.repository, str(other.memory.path))
+    with pytest.raises(UnrelatedHistory):
+        Sync(team.memory, hub, hub.remote(team.memory.repository)).run()
+    other.close()
+
+
+def test_a_hub_that_began_a_chain_anew_and_one_that_did_not_come_together(team: Team, cloned: Cloner, tmp_path: Path):
+    forge = bare_hub(team, tmp_path)
+    one = cloned("one")
+    hubs.add(one.memory.repository, forge, "forge")
+    team.call("lock_files", files=("a.py",), reason="work")
+    chosen = hubs.hubs(one.memory.repository)
+    sync_with(one.memory, chosen)
+    assert begin_anew(team.memory, Chains(team.memory.repository), Place("locks", "web"))
+    reports = sync_with(one.memory, chosen)
+    assert [report.refused for report in reports] == [(), ()]
+    ends = {shared_refs(each)["refs/gitmem/locks/web"] for each in (team.memory, one.memory, Memory(Path(forge)))}
+    assert len(ends) == 1
+    before = one.refs()
+    reports = sync_with(one.memory, chosen)
+    assert [report.refs for report in reports] == [(), ()]
+    assert one.refs() == before
+    assert one.locked() == ["a.py"]
 
 
 def test_what_came_in_bad_is_refused_with_the_file_and_the_rest_goes_on(team: Team, cloned: Cloner, tmp_path: Path):
