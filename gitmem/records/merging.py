@@ -101,12 +101,6 @@ def least(_base: Any, earlier: Any, later: Any) -> Settled:
     return Settled(kept, kept)
 
 
-def summed(base: Any, earlier: Any, later: Any) -> Settled:
-    """A counter: what both have added."""
-    kept = earlier + later - (0 if base is ABSENT else base)
-    return Settled(kept, kept)
-
-
 def greatest_by(order: Callable[[Any], Any]) -> Rule:
     """The value that is greater by an order; of two that are equal in it, the later."""
 

@@ -187,13 +187,13 @@ def test_the_latest_sign_of_life_counts_with_what_was_said_in_it():
     assert marks(None, ours, theirs) == theirs
 
 
-def test_recalls_of_two_clones_are_added_up():
+def test_recalls_of_two_clones_are_never_counted_twice():
     base, ours, theirs = (
         Usage(scope=WEB, agent="ann", uses=tuple(Use(key=key, count=count, last=last) for key, count, last in uses))
         for uses in ([("psr", 5, NINE)], [("psr", 7, NINE), ("abc", 1, NINE)], [("psr", 6, TEN)])
     )
     assert marks(base, ours, theirs) == replace(
-        base, uses=(Use(key="psr", count=8, last=TEN), Use(key="abc", count=1, last=NINE))
+        base, uses=(Use(key="psr", count=7, last=TEN), Use(key="abc", count=1, last=NINE))
     )
 
 

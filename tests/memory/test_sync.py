@@ -9,6 +9,7 @@ import pytest
 from gitmem.cloning import clone
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.domains.locks.record import Lock
+from gitmem.domains.memories.record import Usage
 from gitmem.founding import found
 from gitmem.git.chains import Chains
 from gitmem.git.repository import MAIN, run_git
@@ -209,6 +210,25 @@ def test_another_memory_is_refused_and_nothing_changes(team: Team, tmp_path: Pat
         Sync(team.memory, hub, hub.remote(team.memory.repository)).run()
     assert team.memory.head() == before
     assert git(tmp_path / "other", "log", "--format=%s", "main").split("\n")[0] == "another team"
+
+
+def test_recalls_are_not_counted_twice_because_they_came_by_two_hubs(team: Team, cloned: Cloner, tmp_path: Path):
+    team.call("remember", key="psr", value="Pressure sensor.", category="term")
+    forge = bare_hub(team, tmp_path)
+    one, two = cloned("one"), cloned("two")
+    for each in (one, two):
+        hubs.add(each.memory.repository, forge, "forge")
+        sync_with(each.memory, hubs.hubs(each.memory.repository))
+    for recalls, each in enumerate((one, two), 1):
+        for _ in range(recalls):
+            each.call("recall", key="psr")
+    for each in (one, two, one, two):
+        sync_with(each.memory, hubs.hubs(each.memory.repository))
+    for each in (one, two):
+        mark = each.memory.marks.read(Usage, "web", "ann")
+        assert mark is not None
+        assert [(use.key, use.count) for use in mark.uses] == [("psr", 2)]
+    assert one.refs() == two.refs()
 
 
 def test_memories_that_were_made_at_the_same_second_are_two(team: Team, tmp_path: Path):

@@ -11,7 +11,7 @@ from gitmem.memory.view import MAIN_PLACE, View
 from gitmem.records.check import a_name, at_most, bytes_at_most, not_blank, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind, kind_of
-from gitmem.records.merging import keyed, summed, whoever_last
+from gitmem.records.merging import greatest, keyed, whoever_last
 
 Category = Literal["person", "project", "term", "client", "deal", "process", "preference", "other"]
 Tier = Literal["hot", "deep"]
@@ -90,9 +90,11 @@ class Usage(Mark):
 
     ref: ClassVar[str] = "usage"
 
+    # not the sum: what came by two ways, such as two hubs, would be counted twice
     uses: tuple[Use, ...] = field(
-        "what was recalled, most used first", default=(), check=at_most(USES_MAX), merge=keyed("key", count=summed)
-    )
+        "what was recalled, most used first", default=(), check=at_most(USES_MAX),
+        merge=keyed("key", count=greatest, last=greatest),
+    )  # fmt: skip
 
     def of(self, key: str) -> Use | None:
         """The use of one key."""
