@@ -1,5 +1,7 @@
 """What is proposed, as a push finds it: who has proposed it, and what of it the push lets in."""
 
+from collections.abc import Iterable
+
 from gitmem.facade.pusher import UNKNOWN
 from gitmem.facade.pushing import Push, git_here, merge_base
 from gitmem.memory import gate
@@ -37,7 +39,6 @@ def proposers_of(push: Push, tip: str) -> set[str]:
     return found
 
 
-def speaks_for_any(push: Push, names: list[str]) -> bool:
-    """Whether whoever pushes may speak for one of these members."""
-    caller = push.pusher.caller()
-    return any(caller.may_speak_for(name) for name in names if name in push.registered)
+def speaks_for_any(push: Push, names: Iterable[str]) -> bool:
+    """Whether whoever pushes may speak for one of these."""
+    return any(map(push.pusher.caller().may_speak_for, names))

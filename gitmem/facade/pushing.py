@@ -116,9 +116,14 @@ class Push:
         several = new.parents != (before.commit,)
         return gate.Change(before, edits, caller, self.repository.objects.blob, forced, several, proposed)
 
+    @cached_property
+    def admins(self) -> list[str]:
+        """The admins of what all projects share."""
+        return admins_of(self.main, "shared")
+
     def is_admin(self) -> bool:
-        """Whether whoever pushes is an admin of what all projects share."""
-        return self.pusher.name in admins_of(self.main, "shared")
+        """Whether whoever pushes is one of them."""
+        return self.pusher.name in self.admins
 
 
 def merge_base(one: str, other: str) -> str:

@@ -55,7 +55,8 @@ def _to_proposal(push: Push, update: Update) -> Reasons:
         return
     if not update.is_new:
         proposers, who = sorted(proposers_of(push, update.old)), push.pusher
-        if who.is_known and who.name not in proposers and not speaks_for_any(push, proposers) and not push.is_admin():
+        # a clone brings what the agents of others decided there
+        if who.is_known and who.name not in proposers and not speaks_for_any(push, [*proposers, *push.admins]):
             by = " and ".join(proposers)
             yield (
                 f"gitmem: proposals/{name} is by {by}, and {who.name} may not change it. Nothing was changed.\n"

@@ -101,3 +101,20 @@ def test_what_the_hub_knows_from_a_proposal_already_still_comes_in_as_its_author
     former.unlink()
     assert one.sync().refused == ()
     assert hub.memory.head() == one.memory.head()
+
+
+def test_an_admin_decides_in_a_clone_on_what_somebody_else_has_pushed(hub: Team, tmp_path: Path):
+    strict = f"file://localhost{hub.memory.path}"  # counts who pushes, as a plain push does
+    hub.write("gitmem.yaml", f"format: 1\npeople:\n- name: pat\n  os_users: [{getpass.getuser()}]\n  speaks_for: [ann, eve]\n")
+    one = Clone(strict, tmp_path / "one.git")
+    change = {"verb": "record_learning", "arguments": {"topic": "a way", "content": "to go"}}
+    made = one.call("propose", agent="eve", title="A way", reason="it helps", changes=[change])["proposal"]
+    assert one.sync().refused == ()
+    text = f"format: 1\npeople:\n- name: sam\n  os_users: [{getpass.getuser()}]\n  speaks_for: [ann]\n"
+    hub.write("gitmem.yaml", text)
+    one.sync()
+    one.call("reject_proposal", agent="ann", id=made, reason="not now")
+    assert one.sync().refused == ()
+    assert one.refs() == Clone.shared_of(hub.memory)
+    assert f"refs/heads/proposals/{made}" not in one.refs()
+    one.close()
