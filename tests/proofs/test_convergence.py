@@ -132,6 +132,14 @@ def edit(world: World, name: str, which: int, minute: int) -> None:
         world.change(name, MAIN_PLACE, minute, lambda change: change.put(record) and None)
 
 
+def retitle(world: World, name: str, which: int, minute: int) -> None:
+    """Call one of the first records otherwise: what two clones do to one value cannot be merged, and one becomes a proposal."""
+    records = [each for each in world.records(name, Knowledge, BacklogItem) if each.title in ("Start", "Again") or which % 2]
+    if records:
+        record = replace(min(records, key=lambda each: each.id), title=world.token())
+        world.change(name, MAIN_PLACE, minute, lambda change: change.put(record) and None)
+
+
 def _edited(record: Any, how: int, token: str) -> Record:
     if isinstance(record, Checklist):
         items = record.items
@@ -269,7 +277,8 @@ def sync(world: World, name: str, which: int, minute: int) -> None:
 
 
 ACTS: tuple[Act, ...] = (
-    create, edit, edit, edit, delete, move, link, claim, finish, message, answer, lock, unlock, sign_of_life, sync, sync, drop_project,
+    create, edit, edit, edit, retitle, retitle, retitle, delete, move, link, claim, finish, message, answer, lock, unlock,
+    sign_of_life, sync, sync, drop_project,
 )  # fmt: skip
 
 # --- the proof -----------------------------------------------------------------------------------------
