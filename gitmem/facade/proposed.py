@@ -2,10 +2,9 @@
 
 from gitmem.facade.pusher import UNKNOWN
 from gitmem.facade.pushing import Push, git_here, merge_base
+from gitmem.git.repository import PROPOSALS
 from gitmem.memory import gate
 from gitmem.memory.pushers import note_of
-
-PROPOSALS = "refs/heads/proposals/"
 
 
 def reviewed_in(push: Push, change: gate.Change) -> frozenset[str]:

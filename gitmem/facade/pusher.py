@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gitmem.domains.ownership.signers import OPENPGP, person_of, signers_in
+from gitmem.domains.ownership.signers import keyring, person_of
 from gitmem.git.repository import Repository
-from gitmem.git.signatures import are_signed, verified
+from gitmem.git.signatures import is_signed, verified
 from gitmem.memory.caller import Caller
 from gitmem.memory.claims import claimed
 from gitmem.memory.settings import Settings, settings_of
@@ -70,13 +70,10 @@ def _known(settings: Settings, name: str, proof: str, speaks_for: frozenset[str]
 def _by_signatures(repository: Repository, view: View, commits: Sequence[str], settings: Settings) -> Pusher:
     if not commits:
         return Pusher()
-    if not are_signed(repository.objects, commits):
+    if not all(is_signed(repository.objects, commit) for commit in commits):
         return Pusher(why="not every commit is signed")
-    keys = signers_in(view)
-    ssh_lines = [each.line for each in keys if each.type != OPENPGP]
-    openpgp = [(each.who, each.key) for each in keys if each.type == OPENPGP]
     people: set[str] = set()
-    for signature in verified(repository.path, commits, ssh_lines, openpgp):
+    for signature in verified(repository.path, commits, *keyring(view)):
         if signature.wrong:
             return Pusher(why=f"commit {signature.commit[:8]} {signature.wrong}")
         people.add(person_of(signature.who, settings))

@@ -9,17 +9,15 @@ from gitmem.domains.ownership.signers import person_of
 from gitmem.domains.projects import Project, admins_of, project_path
 from gitmem.facade.pusher import Pusher, identify
 from gitmem.git.objects import Commit, MissingObject
-from gitmem.git.repository import MAIN, Repository
+from gitmem.git.repository import MAIN, NO_COMMIT, Repository
 from gitmem.memory import gate
 from gitmem.memory.settings import Settings, settings_of
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, View
 
-NOTHING = "0" * 40
-
 
 @dataclass(frozen=True)
 class Update:
-    """A ref that a push wants to move; `NOTHING` stands for no ref."""
+    """A ref that a push wants to move; `NO_COMMIT` stands for no ref."""
 
     old: str
     new: str
@@ -28,12 +26,12 @@ class Update:
     @property
     def is_new(self) -> bool:
         """Whether it makes the ref."""
-        return self.old == NOTHING
+        return self.old == NO_COMMIT
 
     @property
     def is_gone(self) -> bool:
         """Whether it removes the ref."""
-        return self.new == NOTHING
+        return self.new == NO_COMMIT
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gitmem.facade.proposed import PROPOSALS
 from gitmem.facade.pusher import UNKNOWN, Pusher
-from gitmem.facade.pushing import Push, Update
+from gitmem.facade.pushing import Push, Update, git_here
 from gitmem.facade.ref_rules import SPEAKING, TO_PROPOSE, reasons_of
-from gitmem.git.repository import MAIN
-from gitmem.memory.pushers import Note, note_of, note_push
+from gitmem.git.repository import MAIN, PROPOSALS
+from gitmem.memory.pushers import UNPROVEN, Note, note_of, note_push
 
 _TOLD_MOST = 5
 
@@ -53,8 +52,14 @@ def _forged(push: Push) -> Iterator[str]:
 
 
 def _note(push: Push) -> None:
-    who, how = push.pusher.name or UNKNOWN, push.pusher.proof or "nothing"
+    who, how = push.pusher.name or UNKNOWN, push.pusher.proof or UNPROVEN
     note_push(push.repository, {commit.oid: Note(who, how) for commit in push.commits})
     new = {commit.oid for commit in push.commits}
-    merged = [each.new for each in push.updates if each.ref == MAIN and each.new not in new]
+    merged = [oid for each in push.updates if each.ref == MAIN for oid in _commits_between(each) if oid not in new]
     note_push(push.repository, {oid: replace(note_of(push.repository, oid) or Note(), let_in_by=who) for oid in merged})
+
+
+def _commits_between(update: Update) -> list[str]:
+    """The commits that a push brings to a branch, also those that were in the repository already."""
+    before = "" if update.is_new else f"^{update.old}\n"
+    return git_here("rev-list", "--stdin", stdin=f"{update.new}\n{before}").split()

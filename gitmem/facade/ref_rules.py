@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from gitmem.domains.specs.record import Spec, State
-from gitmem.facade.proposed import PROPOSALS, proposers_of, reviewed_in, speaks_for_any
-from gitmem.facade.pushing import NOTHING, Push, Update, merge_base
-from gitmem.git.repository import MAIN, Repository
+from gitmem.facade.proposed import proposers_of, reviewed_in, speaks_for_any
+from gitmem.facade.pushing import Push, Update, merge_base
+from gitmem.git.repository import MAIN, NO_COMMIT, PROPOSALS, Repository
 from gitmem.memory import gate
 from gitmem.memory.marks import Mark
 from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
@@ -180,7 +180,7 @@ _BY_REF: dict[str, Callable[[Push, Update], Reasons]] = {
 
 
 def _view(push: Push, place: Place, commit: str) -> View:
-    return View(push.repository.objects, ParsedFiles(), place, "" if commit == NOTHING else commit)
+    return View(push.repository.objects, ParsedFiles(), place, "" if commit == NO_COMMIT else commit)
 
 
 def _rewrites(push: Push, update: Update) -> str | None:

@@ -16,6 +16,9 @@ from gitmem.git.objects import Commit, Objects
 from gitmem.git.refs import Refs
 
 MAIN = "refs/heads/main"
+PROPOSALS = "refs/heads/proposals/"
+CLOSED = "refs/tags/closed/"  # what proposals were that were closed without being merged; any clone brings tags along
+NO_COMMIT = "0" * 40  # how git names the commit of a ref that is not there
 
 # What `git receive-pack`, `gc` and a power cut must find set. Every value is one that plain git knows.
 SETTINGS: tuple[tuple[str, str], ...] = (

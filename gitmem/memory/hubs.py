@@ -8,12 +8,11 @@ from pathlib import Path
 
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.remote import Progress, Remote
-from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
+from gitmem.git.repository import CLOSED, MAIN, GitFailed, Repository, run_git
 from gitmem.names import check_name, shown
 
 PATIENCE_SECONDS = 5.0  # for which an agent's call waits for a hub
 DEFAULT_NAME = "hub"
-CLOSED = "refs/tags/closed/"  # what proposals were that are over
 TAGS = ("refs/tags/specs/", "refs/tags/state/", CLOSED)
 AGREED = "refs/agreed/"
 _SECRET = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")

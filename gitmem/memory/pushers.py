@@ -16,6 +16,7 @@ from gitmem.memory.view import NO_TREE
 from gitmem.names import now
 
 PUSHERS_REF = "refs/notes/pushers"
+UNPROVEN = "nothing"  # the proof of somebody who has none
 _GITMEM = Person("gitmem", "gitmem@gitmem")
 _TRIES = 100
 

@@ -50,6 +50,12 @@ def signers_in(view: View) -> list[Signer]:
     return list(signers(view.objects.blob(entry.oid).decode("utf-8", "replace"))) if entry else []
 
 
+def keyring(view: View) -> tuple[list[str], list[tuple[str, bytes]]]:
+    """Those keys as signatures are verified with: ssh's as lines of OpenSSH's file, OpenPGP's with whose they are."""
+    keys = signers_in(view)
+    return [each.line for each in keys if each.type != OPENPGP], [(each.who, each.key) for each in keys if each.type == OPENPGP]
+
+
 def person_of(who: str, settings: Settings) -> str:
     """The name that a signer or an author's address stands for; "" if it is nobody's."""
     address = who.casefold()

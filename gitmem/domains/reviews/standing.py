@@ -6,8 +6,6 @@ from functools import cached_property
 
 from gitmem.domains.projects import Project, project_path
 from gitmem.domains.reviews.record import (
-    BRANCHES,
-    CLOSED,
     FAMILY,
     SHARED,
     STATUSES,
@@ -19,7 +17,7 @@ from gitmem.domains.reviews.record import (
 )
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.objects import Commit, Difference, MissingObject
-from gitmem.git.repository import MAIN, GitFailed, run_git
+from gitmem.git.repository import CLOSED, MAIN, PROPOSALS, GitFailed, run_git
 from gitmem.memory.memory import Memory
 from gitmem.memory.pushers import note_of
 from gitmem.memory.view import View
@@ -147,8 +145,8 @@ def merge_base(memory: Memory, one: str, other: str) -> str:
 
 def branches(memory: Memory) -> dict[str, str]:
     """The branches of proposals: where each is, by id."""
-    refs = memory.repository.refs.list(BRANCHES)
-    return {ref.removeprefix(BRANCHES): oid for ref, oid in refs.items()}
+    refs = memory.repository.refs.list(PROPOSALS)
+    return {ref.removeprefix(PROPOSALS): oid for ref, oid in refs.items()}
 
 
 def views(memory: Memory) -> list[View]:
@@ -216,8 +214,8 @@ def _is_all_on_main(memory: Memory, found: Standing) -> bool:
 
 def merged_branches(memory: Memory, main: str = MAIN) -> set[str]:
     """The ids of all branches whose last commit main has."""
-    listing = run_git(memory.path, "for-each-ref", f"--merged={main}", "--format=%(refname)", BRANCHES)
-    return {ref.removeprefix(BRANCHES) for ref in listing.splitlines()}
+    listing = run_git(memory.path, "for-each-ref", f"--merged={main}", "--format=%(refname)", PROPOSALS)
+    return {ref.removeprefix(PROPOSALS) for ref in listing.splitlines()}
 
 
 def all_of(memory: Memory) -> Iterator[Standing]:
