@@ -13,6 +13,7 @@ import gitmem.domains.context
 import gitmem.domains.guidelines
 import gitmem.domains.kinds
 import gitmem.domains.knowledge.changing
+import gitmem.domains.knowledge.deleting
 import gitmem.domains.knowledge.past
 import gitmem.domains.knowledge.reading
 import gitmem.domains.knowledge.recording
