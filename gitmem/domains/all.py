@@ -10,6 +10,7 @@ import gitmem.domains.backlog.upcoming
 import gitmem.domains.briefing
 import gitmem.domains.checklists
 import gitmem.domains.context
+import gitmem.domains.doctor
 import gitmem.domains.guidelines
 import gitmem.domains.kinds
 import gitmem.domains.knowledge.changing

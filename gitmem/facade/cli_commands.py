@@ -210,16 +210,20 @@ def _told(commit: str, time: datetime, author: str, verb: str, subject: str, pus
 @with_common_options
 @click.command(help=f"{SPECIAL['doctor'][1]} The exit code is 1 if there is a problem.")
 @click.option("--records", is_flag=True, help="Look at every record and every object, too.")
+@click.option("--hubs", is_flag=True, help="Ask the hubs whether they answer, too.")
 @click.option("--fix", is_flag=True, help="Mend what can be mended without losing anything.")
 @pass_given
-def doctor(given: Given, *, records: bool, fix: bool) -> int:
+def doctor(given: Given, *, records: bool, hubs: bool, fix: bool) -> int:
     """Check the memory's health."""
     from gitmem.answers import plain
     from gitmem.domains import doctor as health
     from gitmem.domains import mending
 
     with logged_to_file():
-        mended, report = mending.mend(given.path, records=records) if fix else ((), health.examine(given.path, records=records))
+        if fix:
+            mended, report = mending.mend(given.path, records=records, hubs=hubs)
+        else:
+            mended, report = (), health.examine(given.path, records=records, hubs=hubs)
     for each in mended:
         say(f"{'mended' if each.done else 'not mended'}: {each.name}: {each.what}")
     if given.json:
