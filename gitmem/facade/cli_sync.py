@@ -178,6 +178,8 @@ def _put_hubs(given: Given, listed: list[Any]) -> None:
         return
     for each in listed:
         put(f"{each.name}  {each.shown_url}{'  decides on locks and claims' if each.decides else ''}")
+    if not listed:
+        say("there is no hub yet; add one with: gitmem hub add URL")
 
 
 def _may_ask() -> bool:

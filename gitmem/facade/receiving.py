@@ -55,11 +55,12 @@ def _note(push: Push) -> None:
     who, how = push.pusher.name or UNKNOWN, push.pusher.proof or UNPROVEN
     note_push(push.repository, {commit.oid: Note(who, how) for commit in push.commits})
     new = {commit.oid for commit in push.commits}
-    merged = [oid for each in push.updates if each.ref == MAIN for oid in _commits_between(each) if oid not in new]
+    as_proposed = [each for each in push.updates if each.ref == MAIN and each.new not in new]
+    merged = [oid for each in as_proposed for oid in _commits_between(each)]
     note_push(push.repository, {oid: replace(note_of(push.repository, oid) or Note(), let_in_by=who) for oid in merged})
 
 
 def _commits_between(update: Update) -> list[str]:
-    """The commits that a push brings to a branch, also those that were in the repository already."""
+    """The commits that an update brings to its branch."""
     before = "" if update.is_new else f"^{update.old}\n"
     return git_here("rev-list", "--stdin", stdin=f"{update.new}\n{before}").split()

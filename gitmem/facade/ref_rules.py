@@ -16,7 +16,7 @@ from gitmem.records.kind import KINDS
 
 RECORDS = "refs/gitmem/"
 TO_PROPOSE = "git push origin HEAD:refs/heads/proposals/NAME"
-SPEAKING = "an admin may let somebody speak for others, in people of gitmem.yaml"
+SPEAKING = "an admin may let somebody speak for others, by speaks_for in people of gitmem.yaml"
 _MENDING = {
     True: "mend the files, commit (or amend), and push again",
     False: f"push what is yours, and mend what else is listed; {SPEAKING}",

@@ -86,6 +86,13 @@ class HubExists(BadArgument):
         )
 
 
+class OwnAddress(BadArgument):
+    """A memory cannot be in step with itself."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"{shown(url, 200)} is this memory itself. Nothing was changed.", fix="Give the address of another one.")
+
+
 def hubs(repository: Repository) -> list[Hub]:
     """All hubs of a memory, by name."""
     settings = dict(_settings(repository))
@@ -136,6 +143,8 @@ def address(url: str) -> str:
 def add(repository: Repository, url: str, name: str = DEFAULT_NAME) -> Hub:
     """Note a hub in the configuration. Noting it again changes nothing."""
     hub = Hub(check_name(name, "hub"), address(url))
+    if Path(hub.url.removeprefix("file://")).resolve() == repository.path.resolve():
+        raise OwnAddress(url)
     known = {each.name: each for each in hubs(repository)}
     if name in known:
         if known[name].url != hub.url:
