@@ -77,9 +77,10 @@ class Commands(click.Group):
         with formatter.section("The memory itself"):
             formatter.write_dl([(name, about) for name, (_, about) in SPECIAL.items()])
         for group, verbs in manual.groups().items():
-            with formatter.section(group.replace("_", " ").capitalize()):
-                told = [(command_name(verb.name), first_sentence(verb.summary)) for verb in verbs]
-                formatter.write_dl([(name, about) for name, about in told if name not in SPECIAL])
+            told = [(command_name(verb.name), first_sentence(verb.summary)) for verb in verbs]
+            if rest := [(name, about) for name, about in told if name not in SPECIAL]:
+                with formatter.section(group.replace("_", " ").capitalize()):
+                    formatter.write_dl(rest)
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = "gitmem", *_: Any, **settings: Any) -> NoReturn:
         """Run a command and exit: 0 done, 1 refused, 2 used wrongly, 3 a bug of ours."""
