@@ -179,6 +179,21 @@ def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
+def written_in(folder: Path, *range_: str) -> list[str]:
+    """The commits of a range in which somebody changed something: not the merges that git itself makes just so."""
+    listing = run_git(folder, "rev-list", "--parents", *range_).splitlines()
+    found = [line.split() for line in listing]
+    return [oid for oid, *parents in found if len(parents) < 2 or not _is_plain_merge(folder, oid, parents)]
+
+
+def _is_plain_merge(folder: Path, oid: str, parents: list[str]) -> bool:
+    try:
+        merged = run_git(folder, "merge-tree", "--write-tree", *parents)  # fails for more than two, or where they clash
+        return merged.strip() == run_git(folder, "rev-parse", f"{oid}^{{tree}}").strip()
+    except GitFailed:
+        return False
+
+
 def git_environment() -> dict[str, str]:
     """The environment for a git command that answers to nobody but its own repository."""
     # A hook's GIT_DIR or quarantine must not leak into commands about another repository.

@@ -14,6 +14,7 @@ from gitmem.domains.reviews.standing import Standing, find, may_review
 from gitmem.errors import BadArgument, Refused
 from gitmem.memory.draft import PROPOSAL_TRAILER
 from gitmem.memory.gate import GateRefused
+from gitmem.memory.pushers import UNKNOWN
 from gitmem.names import age_in_words, in_a_line, new_id, now
 from gitmem.records.check import at_most, not_blank, plain_text
 from gitmem.records.codec import Problem
@@ -91,11 +92,12 @@ class DoesNotFit(Refused):
 class NotAccepted(Refused):
     """The gate does not let the merge in."""
 
-    def __init__(self, proposal_id: str, problems: Sequence[Problem]) -> None:
+    def __init__(self, proposal_id: str, problems: Sequence[Problem], *, is_nobodys: bool = False) -> None:
         listing = "\n".join(f"- {problem}" for problem in problems[:_LISTED])
+        anew = "It is nobody known who has proposed this: propose it in your own name, and have somebody else approve that."
         super().__init__(
             f"{proposal_id} was not merged, since main does not take it from you:\n{listing}",
-            fix="Have somebody approve it who may change these files, or mend the branch.",
+            fix=anew if is_nobodys else "Have somebody approve it who may change these files, or mend the branch.",
         )
 
 
@@ -169,10 +171,11 @@ def _merge(desk: Desk, found: Standing, taken: Taken) -> None:
                 else:
                     change.restore(path, new)
             change.merges = (found.tip,)
-            change.reviewed = frozenset(taken.edits)
+            # what nobody known has proposed could be the approver's own
+            change.reviewed = frozenset() if UNKNOWN in found.authors else frozenset(taken.edits)
             change.trailers = ((PROPOSAL_TRAILER, found.id), (APPROVER_TRAILER, desk.agent))
     except GateRefused as refused:
-        raise NotAccepted(found.id, refused.problems) from None
+        raise NotAccepted(found.id, refused.problems, is_nobodys=UNKNOWN in found.authors) from None
 
 
 def _versions(found: Standing) -> tuple[str, ...]:
