@@ -113,7 +113,7 @@ def _places(memory: Memory) -> Iterator[Place]:
     for family in sorted(families):
         prefix = f"refs/gitmem/{family}/"
         for ref in memory.repository.refs.list(prefix):
-            if not name_problem(project := ref.removeprefix(prefix)):
+            if (project := ref.removeprefix(prefix)) == "shared" or not name_problem(project):
                 yield Place(family, project)
 
 

@@ -1,5 +1,6 @@
 """`gitmem check`, the hooks in a clone of a memory, and the files for a forge."""
 
+import getpass
 import json
 import os
 import re
@@ -208,6 +209,8 @@ def test_the_files_for_a_forge_land_in_the_memory_once(team: Team):
 
 def test_a_team_keeps_its_own_version_of_a_file_unless_it_is_overwritten(clone: Path, team: Team):
     put(clone, ".github/pull_request_template.md", "Ours.\n")
+    team.call("project", action="add_human", name="web", member=getpass.getuser(), tier="admin")
+    git(clone, "pull", "-q", "--rebase")
     git(clone, "push", "-q")
     where = ("--repo", str(team.memory.path), "--json")
     assert json.loads(gitmem(clone, "forge", "github", *where))["kept"] == [".github/pull_request_template.md"]
