@@ -10,12 +10,13 @@ from gitmem.domains.projects import admins_of
 from gitmem.domains.reviews.closing import Ending, close, recorded
 from gitmem.domains.reviews.merging import Conflict, Taken, merged
 from gitmem.domains.reviews.record import SHARED, Comment, Proposal, Status, place_of
+from gitmem.domains.reviews.reviewers import NOBODY_YET, who_could
 from gitmem.domains.reviews.standing import Standing, find, may_review
 from gitmem.errors import BadArgument, Refused
 from gitmem.memory.draft import PROPOSAL_TRAILER
 from gitmem.memory.gate import GateRefused
 from gitmem.memory.pushers import UNKNOWN
-from gitmem.names import age_in_words, in_a_line, new_id, now
+from gitmem.names import age_in_words, in_a_line, new_id, now, shown
 from gitmem.records.check import at_most, not_blank, plain_text
 from gitmem.records.codec import Problem
 from gitmem.verbs import verb
@@ -50,10 +51,12 @@ class Commented:
 class OwnProposal(Refused):
     """Nobody lets in what they wrote themselves."""
 
-    def __init__(self, proposal_id: str, agent: str) -> None:
+    def __init__(self, found: Standing, agent: str) -> None:
+        others = who_could(found.memory.view(), found.changes, found.authors)
+        ask = f"Ask {' or '.join(others)} to approve it" if others else f"Somebody else has to, and {NOBODY_YET}"
         super().__init__(
-            f"{proposal_id} has changes of {agent}'s own, and nobody approves their own. Nothing was changed.",
-            fix="Ask another member to approve it; withdraw_proposal takes it back.",
+            f"{found.id} has changes of {agent}'s own, and nobody approves their own. Nothing was changed.",
+            fix=f"{ask}; withdraw_proposal takes it back.",
         )
 
 
@@ -66,6 +69,14 @@ class ProposalIsOver(Refused):
             f"{found.id} is {found.status} already{by}. Nothing was changed.",
             fix="get_proposal shows it; to go on with it, make a new proposal.",
         )
+
+
+class HasMoved(Refused):
+    """The proposal has changed since it was read."""
+
+    def __init__(self, found: Standing, seen: str) -> None:
+        what = f"{found.id} was at {shown(seen, 40)} when you read it, and is at {found.tip} now"
+        super().__init__(f"{what}. Nothing was changed.", fix="get_proposal shows it as it is now; approve that.")
 
 
 class MayNotReview(Refused):
@@ -136,16 +147,19 @@ def _tell(desk: Desk, found: Standing, subject: str, text: str) -> None:
 
 
 @verb(writes=True, at_once=True, in_project=False)
-def approve_proposal(desk: Desk, id: str) -> Decided:  # noqa: A002  the argument's public name
+def approve_proposal(desk: Desk, id: str, tip: str = "") -> Decided:  # noqa: A002  the argument's public name
     """Let a proposal of somebody else in: it is merged into main as it stands, in your name as its approver.
 
     Args:
         id: the proposal.
+        tip: its last commit when you read it, as get_proposal gave it: what was added since is not let in unseen.
     """
     with _in_turn(desk):
         found = _open(desk, id)
+        if tip and not found.tip.startswith(tip.strip().lower()):
+            raise HasMoved(found, tip)
         if desk.agent in found.authors:
-            raise OwnProposal(found.id, desk.agent)
+            raise OwnProposal(found, desk.agent)
         _check_member(desk, found, f"approve {found.id}")
         main = desk.view()
         taken = merged(found, main)
@@ -224,7 +238,7 @@ def reject_proposal(desk: Desk, id: str, reason: str) -> Decided:  # noqa: A002 
     with _in_turn(desk):
         found = _open(desk, id)
         if desk.agent in found.authors:
-            raise OwnProposal(found.id, desk.agent)
+            raise OwnProposal(found, desk.agent)
         _check_member(desk, found, f"reject {found.id}")
         return _ended(close(desk, found, Ending("rejected", desk.agent, why=reason.strip())))
 
