@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from gitmem.errors import BadArgument, GitmemError, NotFound, Refused, closest
 from gitmem.memory.caller import Caller
 from gitmem.memory.find import find_path
-from gitmem.memory.hubs import deciding_hub
 from gitmem.memory.pending import Stale
 from gitmem.memory.view import MAIN_PLACE, Place, View
 from gitmem.names import shown
@@ -166,6 +165,8 @@ class Desk:
         return self._agreed.local_only or None if self._agreed else None
 
     def _agreement(self) -> "Agreement | None":
+        from gitmem.memory.hubs import deciding_hub  # imported late: hooks look at records and agree on nothing
+
         if self._agreed is None and (hub := deciding_hub(self.memory.repository)):
             from gitmem.memory.agreement import Agreement  # imported late: most memories have no hub
 
