@@ -165,10 +165,10 @@ class Desk:
         return self._agreed.local_only or None if self._agreed else None
 
     def _agreement(self) -> "Agreement | None":
-        from gitmem.memory.hubs import deciding_hub  # imported late: hooks look at records and agree on nothing
+        from gitmem.memory.hubs import deciding_hub  # imported late: few verbs ask, and the push hook loads the desk
 
         if self._agreed is None and (hub := deciding_hub(self.memory.repository)):
-            from gitmem.memory.agreement import Agreement  # imported late: most memories have no hub
+            from gitmem.memory.agreement import Agreement
 
             self._agreed = Agreement(self.memory, hub)
         return self._agreed

@@ -4,13 +4,13 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from gitmem.desk import Desk, UnknownProject
 from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.memory.gate import Change, rule
-from gitmem.memory.merge import Draft, settler
 from gitmem.memory.settings import settings_of
+from gitmem.memory.settlers import settler
 from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
 from gitmem.records.check import a_name, at_most, one_line, plain_text
@@ -18,6 +18,9 @@ from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import keyed
 from gitmem.verbs import verb
+
+if TYPE_CHECKING:
+    from gitmem.memory.merge import Draft
 
 _IN_PROJECT = re.compile(r"projects/([^/]+)/")
 _PROJECT_FILE = re.compile(r"projects/[^/]+/project\.yaml")
@@ -147,7 +150,7 @@ def _files_of(change: Change, name: str) -> Iterator[str]:
 
 
 @settler
-def projects_stay_under_records(draft: Draft) -> None:
+def projects_stay_under_records(draft: "Draft") -> None:
     """A project that one side removed comes back if the other side kept a record in it."""
     if draft.place.family != "main":
         return

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +42,9 @@ def verified(
     `ssh_lines` are lines of OpenSSH's allowed_signers file, `openpgp` pairs of who and a public key. The environment
     counts: in a push, it says where the objects are that have not been let in yet.
     """
-    with tempfile.TemporaryDirectory(prefix="gitmem-keys-") as place:
+    from tempfile import TemporaryDirectory  # imported late: few pushes are signed
+
+    with TemporaryDirectory(prefix="gitmem-keys-") as place:
         known = Path(place)
         (known / "allowed_signers").write_text("".join(f"{line}\n" for line in ssh_lines))
         owners = dict(_import(known, openpgp))

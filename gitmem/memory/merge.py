@@ -28,6 +28,7 @@ from gitmem.git.log import last_touched
 from gitmem.git.objects import FILE, FOLDER, Entry, NewObject, Objects, new_object
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
+from gitmem.memory.settlers import SETTLERS
 from gitmem.memory.view import NO_TREE, ParsedFiles, Place, View
 from gitmem.records.codec import Decoded, decode, encode
 from gitmem.records.kind import Kind, Record, kind_at
@@ -334,16 +335,6 @@ class Draft:
 
 def _sorted(losses: Iterable[Loss]) -> tuple[Loss, ...]:
     return tuple(sorted(losses, key=lambda loss: (loss.path, loss.fields, loss.lost or b"", loss.why)))
-
-
-Settler = Callable[[Draft], None]
-SETTLERS: list[Settler] = []
-
-
-def settler(function: Settler) -> Settler:
-    """Decorator: something of a domain that makes a merged tree whole, where files by themselves are fine."""
-    SETTLERS.append(function)
-    return function
 
 
 def merge_trees(

@@ -2,19 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gitmem.domains.backlog.record import BacklogItem
-from gitmem.memory.merge import Draft, Loss, settler
+from gitmem.memory.settlers import settler
 from gitmem.records.codec import encode
+
+if TYPE_CHECKING:
+    from gitmem.memory.merge import Draft
 
 CLAIM = ("assigned_to", "started")
 
 
 @settler
-def claimed_once(draft: Draft) -> None:
+def claimed_once(draft: "Draft") -> None:
     """An item stays with whom the hub gave it to; whoever claimed it in another clone meanwhile is told."""
     if not draft.is_decided or draft.place.family != "main":
         return
+    from gitmem.memory.merge import Loss  # imported late: the push hook loads this module and merges nothing
+
     for item, landed, other in list(_claimed_twice(draft)):
         why = f"{landed.assigned_to} has it: the hub agreed to that first"
         lost = encode(replace(item, assigned_to=other.assigned_to, started=other.started))
@@ -23,7 +29,7 @@ def claimed_once(draft: Draft) -> None:
         draft.put(replace(item, assigned_to=landed.assigned_to, started=landed.started))
 
 
-def _claimed_twice(draft: Draft) -> Iterator[tuple[BacklogItem, BacklogItem, BacklogItem]]:
+def _claimed_twice(draft: "Draft") -> Iterator[tuple[BacklogItem, BacklogItem, BacklogItem]]:
     for item in draft.changed(BacklogItem):
         base, landed, other = (view.record(item.path) for view in (draft.base, draft.landed, draft.other))
         before = base.assigned_to if isinstance(base, BacklogItem) else ""

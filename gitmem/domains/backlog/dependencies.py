@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gitmem.domains.backlog.finding import path_in, scopes_of
 from gitmem.domains.backlog.record import BacklogItem
 from gitmem.errors import BadArgument
 from gitmem.memory.gate import Change, rule
-from gitmem.memory.merge import Draft, settler
+from gitmem.memory.settlers import settler
 from gitmem.memory.view import View
 from gitmem.names import hex_of, shown
 from gitmem.records.codec import Problem
 from gitmem.records.kind import kind_at
+
+if TYPE_CHECKING:
+    from gitmem.memory.merge import Draft
 
 Link = Literal["blocked_by", "parent"]
 _SPELLED_MAX = 12  # items of a circle
@@ -180,7 +183,7 @@ def _link_problems(change: Change, after: Items, path: str, item: BacklogItem, o
 
 
 @settler
-def merged_dependencies_hold(draft: Draft) -> None:
+def merged_dependencies_hold(draft: "Draft") -> None:
     """What one side made something wait for is there, even if the other removed it; and no circle comes of two edits."""
     if draft.place.family != "main" or not any(map(_is_item, draft.result)):
         return
@@ -191,7 +194,7 @@ def merged_dependencies_hold(draft: Draft) -> None:
             _open_circles(draft, scopes, path, link)
 
 
-def _items(draft: Draft, scopes: list[str]) -> Items:
+def _items(draft: "Draft", scopes: list[str]) -> Items:
     return Items(scopes, lambda path: draft.entry(path) is not None, draft.record)
 
 
@@ -199,7 +202,7 @@ def _items_before(view: View, scopes: list[str]) -> Items:
     return Items(scopes, lambda path: view.peek(path) is not None, view.record)
 
 
-def _bring_back(draft: Draft, scopes: list[str]) -> None:
+def _bring_back(draft: "Draft", scopes: list[str]) -> None:
     after, before = _items(draft, scopes), _items_before(draft.base, scopes)
     for item in list(draft.changed(BacklogItem)):
         named = {*item.blocked_by, *filter(None, [item.parent])}
@@ -209,7 +212,7 @@ def _bring_back(draft: Draft, scopes: list[str]) -> None:
                 draft.take(gone.path, None)
 
 
-def _open_circles(draft: Draft, scopes: list[str], path: str, link: Link) -> None:
+def _open_circles(draft: "Draft", scopes: list[str], path: str, link: Link) -> None:
     """Take out the links that the landed side does not have, as long as they lead in a circle."""
     item = draft.record(path)
     if not isinstance(item, BacklogItem):

@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from gitmem.errors import BadArgument, NotFound
 from gitmem.memory.find import find_path
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
-from gitmem.memory.merge import Draft, settler
+from gitmem.memory.settlers import settler
 from gitmem.names import hex_of, now
 from gitmem.records.check import at_most, bytes_at_most, each, not_blank, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import furthest, union
 from gitmem.records.shape import Json
+
+if TYPE_CHECKING:
+    from gitmem.memory.merge import Draft
 
 MemoryType = Literal[
     "api_spec", "architecture", "component", "config", "adr", "learning", "pattern", "gotcha", "code_snippet",
@@ -164,7 +167,7 @@ def _is_there(change: Change, record: Knowledge) -> bool:
 
 
 @settler
-def merged_successors_are_there(draft: Draft) -> None:
+def merged_successors_are_there(draft: "Draft") -> None:
     """What one side made a successor comes back if the other removed it."""
     if draft.place.family != "main":
         return

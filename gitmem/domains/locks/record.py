@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from gitmem.domains.locks.patterns import PATTERN_MAX, a_pattern, overlap
 from gitmem.domains.sessions import SESSION_ID_MAX
 from gitmem.memory.gate import Change, rule
-from gitmem.memory.merge import Draft, settler
+from gitmem.memory.settlers import settler
 from gitmem.memory.view import Place, View
 from gitmem.names import now
 from gitmem.records.check import a_name, at_most, between, one_line
@@ -19,6 +19,7 @@ from gitmem.records.merging import greatest
 
 if TYPE_CHECKING:
     from gitmem.memory.memory import Memory
+    from gitmem.memory.merge import Draft
 
 FAMILY = "locks"
 HELD = "held"
@@ -211,7 +212,7 @@ def _after(change: Change, moment: datetime) -> list[Lock]:
 
 
 @settler
-def granted_once(draft: Draft) -> None:
+def granted_once(draft: "Draft") -> None:
     """Of two grants that exclude each other the landed one stays; the other's holder reads of it as of a broken lock.
 
     What stays of the other side has a number above all that had landed, so that fences go on rising.
@@ -235,12 +236,12 @@ def granted_once(draft: Draft) -> None:
         draft.put(Fence(scope=draft.place.scope, last=last))
 
 
-def _last_after(draft: Draft) -> int:
+def _last_after(draft: "Draft") -> int:
     found = draft.record(FENCE_PATH)
     return found.last if isinstance(found, Fence) else 0
 
 
-def _tell_loser(draft: Draft, lock: Lock, holder: Lock) -> None:
+def _tell_loser(draft: "Draft", lock: Lock, holder: Lock) -> None:
     draft.lose(lock.path, f"{holder.agent} holds {holder.pattern} since before this reached the others")
     draft.take(lock.path, draft.landed_side)
     reason = f"{holder.agent} had {holder.pattern} first, in another clone"[:REASON_MAX]
