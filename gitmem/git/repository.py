@@ -194,10 +194,14 @@ def _is_plain_merge(folder: Path, oid: str, parents: list[str]) -> bool:
         return False
 
 
+# What says how git works on this machine, for all repositories.
+_OF_THE_MACHINE = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH"})
+
+
 def git_environment() -> dict[str, str]:
     """The environment for a git command that answers to nobody but its own repository."""
     # A hook's GIT_DIR or quarantine must not leak into commands about another repository.
-    return {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {
+    return {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in _OF_THE_MACHINE} | {
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_REPLACE_OBJECTS": "1",  # refs/replace, which anyone may push, must not change what history tells
