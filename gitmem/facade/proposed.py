@@ -1,10 +1,9 @@
 """What is proposed, as a push finds it: who has proposed it, and what of it the push lets in."""
 
-from gitmem.facade.pusher import UNKNOWN
-from gitmem.facade.pushing import Push, git_here, merge_base
-from gitmem.git.repository import PROPOSALS
+from gitmem.facade.pushing import Push, merge_base
+from gitmem.git.repository import PROPOSALS, written_in
 from gitmem.memory import gate
-from gitmem.memory.pushers import note_of
+from gitmem.memory.pushers import UNKNOWN, note_of
 
 
 def reviewed_in(push: Push, change: gate.Change) -> frozenset[str]:
@@ -26,9 +25,8 @@ def reviewed_in(push: Push, change: gate.Change) -> frozenset[str]:
 
 def proposers_of(push: Push, tip: str) -> set[str]:
     """Who has proposed what a branch holds: members whose commits it has, and who pushed the commits of others."""
-    listing = git_here("rev-list", "--no-merges", "--stdin", stdin=f"{tip}\n^{push.main.commit}\n").split()
     found: set[str] = set()
-    for oid in listing or [tip]:
+    for oid in written_in(push.repository.path, tip, f"^{push.main.commit}") or [tip]:
         commit = push.repository.objects.commit(oid)
         members = push.names_of(commit) & push.registered
         note = note_of(push.repository, oid)

@@ -12,11 +12,12 @@ from gitmem.git.repository import Repository
 from gitmem.git.signatures import is_signed, verified
 from gitmem.memory.caller import Caller
 from gitmem.memory.claims import claimed
+from gitmem.memory.pushers import UNKNOWN
 from gitmem.memory.settings import Settings, settings_of
 from gitmem.memory.view import View
 from gitmem.names import name_problem, slugify
 
-UNKNOWN = "unknown"
+SIGNATURE = "signature"  # how somebody has proven who they are
 # What a network's front door leaves in the environment of those it starts.
 _FROM_NETWORK = ("REMOTE_ADDR", "REMOTE_HOST", "REQUEST_METHOD", "GATEWAY_INTERFACE")
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "env"})
@@ -61,7 +62,7 @@ def identify(repository: Repository, view: View, commits: Sequence[str]) -> Push
 
 def _known(settings: Settings, name: str, proof: str, speaks_for: frozenset[str] = frozenset()) -> Pusher:
     person = next((each for each in settings.people if each.name == name), None)
-    return Pusher(name, proof, speaks_for | frozenset(person.speaks_for if person else ()))
+    return Pusher(name, proof, speaks_for | frozenset(person.speaks_for if person else ()), why="")
 
 
 # --- signatures -------------------------------------------------------------------------------------
@@ -79,7 +80,7 @@ def _by_signatures(repository: Repository, view: View, commits: Sequence[str], s
         people.add(person_of(signature.who, settings))
     if len(people) != 1:
         return Pusher(why=f"the commits are signed by {' and '.join(sorted(people))}, and one has to sign them all")
-    return _known(settings, people.pop(), "signature")
+    return _known(settings, people.pop(), SIGNATURE)
 
 
 # --- the user of this machine -----------------------------------------------------------------------

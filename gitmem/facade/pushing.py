@@ -4,15 +4,26 @@ import os
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
-from gitmem.domains.ownership.signers import person_of
+from gitmem.domains.ownership.signers import names_of
 from gitmem.domains.projects import Project, admins_of, project_path
-from gitmem.facade.pusher import Pusher, identify
-from gitmem.git.objects import Commit, MissingObject
+from gitmem.errors import Refused
+from gitmem.facade.pusher import SIGNATURE, Pusher, identify
+from gitmem.git.objects import Commit, Difference, MissingObject
 from gitmem.git.repository import MAIN, NO_COMMIT, Repository
 from gitmem.memory import gate
 from gitmem.memory.settings import Settings, settings_of
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, View
+
+FILES_MAX = 200_000
+
+
+class TooMuch(Refused):
+    """A push that cannot be looked at."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"gitmem: the push {what}. Nothing was changed.", fix="push it in parts.")
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,15 @@ class Push:
         """Who pushes."""
         return identify(self.repository, self.main, [commit.oid for commit in self.commits])
 
+    def is_proven(self, update: Update) -> bool:
+        """Whether it is known who wants one of the updates: signatures speak for what they sign, and for no other ref."""
+        if self.pusher.proof != SIGNATURE:
+            return self.pusher.is_known
+        if self.kind_of(update.new) not in ("commit", "tag") or (update.ref.startswith("refs/tags/") and not update.is_new):
+            return False
+        commit = self.repository.objects.commit(update.new).oid
+        return any(each.oid == commit for each in self.commits)
+
     @cached_property
     def registered(self) -> frozenset[str]:
         """Everybody whom the memory knows: the members of all projects, and the people of its settings."""
@@ -83,10 +103,7 @@ class Push:
 
     def names_of(self, commit: Commit) -> frozenset[str]:
         """The names that a commit's author stands for."""
-        names = {commit.author.name.strip().casefold()}
-        if "@" in commit.author.email and (person := person_of(commit.author.email.strip().casefold(), self.settings)):
-            names.add(person)
-        return frozenset(names)
+        return names_of(commit.author, self.settings)
 
     def kind_of(self, oid: str) -> str:
         """The type of an object; "" if it is not there."""
@@ -98,9 +115,19 @@ class Push:
     def change(self, before: View, tree: str, *, proposed: bool = False, reviewed: frozenset[str] = frozenset()) -> gate.Change:
         """What the gate gets to see if a tree is to follow on a view."""
         base = before.tree if before.tree != NO_TREE else None
-        edits = {path: gate.Edit(was, now) for path, was, now in self.repository.objects.differences(base, tree)}
+        edits = {path: gate.Edit(was, now) for path, was, now in self._differences(base, tree)}
         caller = self.pusher.caller(frozenset(self.authors))
         return gate.Change(before, edits, caller, self.repository.objects.blob, proposed=proposed, reviewed=reviewed)
+
+    def _differences(self, base: str | None, tree: str) -> list[Difference]:
+        # a small pack can hold a tree that unfolds to more files, or folders in each other, than anything can look at
+        try:
+            found = list(islice(self.repository.objects.differences(base, tree), FILES_MAX + 1))
+        except RecursionError:
+            raise TooMuch("has folders in folders without an end") from None
+        if len(found) > FILES_MAX:
+            raise TooMuch(f"changes more than {FILES_MAX:,} files at once")
+        return found
 
     def is_admin(self) -> bool:
         """Whether whoever pushes is an admin of what all projects share."""

@@ -14,12 +14,12 @@ from gitmem.desk import Desk
 from gitmem.domains.reviews.closing import Ending, close, tidy
 from gitmem.domains.reviews.standing import is_on_main, look
 from gitmem.errors import GitmemError, NotFound
-from gitmem.facade.pusher import UNKNOWN, identify
+from gitmem.facade.pusher import identify
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import CLOSED, MAIN, NO_COMMIT, PROPOSALS
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
-from gitmem.memory.pushers import note_of
+from gitmem.memory.pushers import UNKNOWN, note_of
 from gitmem.names import name_problem
 
 if TYPE_CHECKING:

@@ -7,10 +7,12 @@ pat openpgp mDMEZ...
 import base64
 import binascii
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitmem.domains.ownership.deciding import SIGNERS_PATH
+from gitmem.git.objects import Person
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.settings import Settings
 from gitmem.memory.view import View
@@ -64,6 +66,16 @@ def person_of(who: str, settings: Settings) -> str:
             return person.name
     name = who.removesuffix(OWN_DOMAIN)
     return "" if name_problem(name) else name
+
+
+def names_of(author: Person, settings: Settings) -> frozenset[str]:
+    """The names that a commit's author stands for: as it reads, and as gitmem.yaml maps the address."""
+    # what does not show in a name, and other shapes of its letters, must not make it somebody else's
+    shown_as = "".join(each for each in unicodedata.normalize("NFKC", author.name) if unicodedata.category(each)[0] != "C")
+    names = {shown_as.strip().casefold()}
+    if "@" in author.email and (person := person_of(author.email.strip().casefold(), settings)):
+        names.add(person)
+    return frozenset(names)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

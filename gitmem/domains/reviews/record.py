@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from gitmem.domains.sessions import SESSION_ID_MAX
@@ -118,6 +119,7 @@ def place_of(project: str) -> Place:
     return Place(FAMILY, project)
 
 
+@lru_cache(maxsize=1000)
 def path_of(proposal_id: str) -> str:
     """Where a proposal's record is."""
     return f"proposals/{shard(proposal_id)}/{proposal_id}.md"
