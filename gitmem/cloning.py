@@ -9,7 +9,7 @@ from gitmem.errors import BadArgument
 from gitmem.founding import NotEmpty, install_hooks
 from gitmem.git.hooking import Site, installation
 from gitmem.git.merge_driver import configure_driver
-from gitmem.git.remote import NoSuchRef, Progress, Remote
+from gitmem.git.remote import NoRepository, NoSuchRef, Progress, Remote
 from gitmem.git.repository import Repository
 from gitmem.git.steps import take
 from gitmem.memory import hubs
@@ -35,6 +35,8 @@ def clone(url: str, path: Path, *, options: Sequence[str] = (), asks: bool = Fal
     """A whole memory at `path`, in step with the one at `url`. Nothing stays there if it fails."""
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise NotEmpty(path)
+    if Path(url).expanduser().absolute() == path.absolute():  # there is no repository, and it must not be taken for what is made
+        raise NoRepository(url, "there is nothing")
     existed = path.exists()
     try:
         return _cloned(url, path, options, asks=asks, progress=progress)

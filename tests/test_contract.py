@@ -35,6 +35,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "change_status": {"id": "ID", "new_status": "deprecated"},
     "archive_by_tag": {"tag": "network"},
     "restore_by_tag": {"tag": "old"},
+    "doctor": {},
     "delete": {"id": "ID", "reason": "wrong"},
     "history": {"id": "ID"},
     "blame": {"id": "ID"},

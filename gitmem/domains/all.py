@@ -10,9 +10,11 @@ import gitmem.domains.backlog.upcoming
 import gitmem.domains.briefing
 import gitmem.domains.checklists
 import gitmem.domains.context
+import gitmem.domains.doctor
 import gitmem.domains.guidelines
 import gitmem.domains.kinds
 import gitmem.domains.knowledge.changing
+import gitmem.domains.knowledge.deleting
 import gitmem.domains.knowledge.past
 import gitmem.domains.knowledge.reading
 import gitmem.domains.knowledge.recording

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from gitmem.domains import sessions
-from gitmem.domains.backlog.record import BacklogItem
 from gitmem.domains.locks.patterns import PATTERN_MAX, canonical, overlap, problem_of
 from gitmem.domains.locks.record import Lock, held_at, place_of
 from gitmem.domains.locks.standing import HeldLock, described
@@ -21,6 +21,9 @@ from gitmem.errors import NotFound
 from gitmem.git.repository import run_git
 from gitmem.memory.memory import Memory
 from gitmem.names import now, shown
+
+if TYPE_CHECKING:
+    from gitmem.domains.backlog.record import BacklogItem
 
 # An item that was claimed longer ago, or before so many others of the same agent, is not looked for.
 _CLAIMED_WITHIN = "30.days"
@@ -106,11 +109,13 @@ def link_of(memory: Memory, project: str, agent: str, session_id: str = "") -> L
     return Link(chosen[0] if len(chosen) == 1 else "", session.id if session else "")
 
 
-def _in_progress(memory: Memory, project: str, agent: str) -> list[BacklogItem]:
+def _in_progress(memory: Memory, project: str, agent: str) -> "list[BacklogItem]":
     """The items that an agent has in progress.
 
     They are found by the agent's own commits: without the index, the backlog would have to be read from end to end.
     """
+    from gitmem.domains.backlog.record import BacklogItem  # imported late: who asks for locks alone needs none
+
     view = memory.view()
     records = (view.record(path) for path in _claimed_paths(memory, project, agent))
     items = (each for each in records if isinstance(each, BacklogItem))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import gitmem.domains.kinds  # noqa: F401  declares the record kinds
 from gitmem import founding
-from gitmem.domains import health
+from gitmem.desk import Desk
+from gitmem.domains import health, surroundings
 from gitmem.domains.health import Finding
 from gitmem.domains.sessions import count_live
 from gitmem.errors import GitmemError
@@ -20,12 +21,14 @@ from gitmem.index.schema import SCHEMA_VERSION
 from gitmem.index.store import Damaged, Missing, Store
 from gitmem.memory import settings
 from gitmem.memory.memory import Memory
+from gitmem.verbs import verb
 
 GIT_MIN = (2, 31)
 SPACE_MIN_BYTES = 200 * 1024 * 1024
 # Git holds a lock for the time of one write; one that is this old was left by a process that died.
 LOCK_STALE_SECONDS = 600
 UNREADABLE_SHOWN = 5
+
 
 @dataclass(frozen=True)
 class Health:
@@ -36,15 +39,28 @@ class Health:
     findings: tuple[Finding, ...]
 
 
-def examine(path: Path, *, records: bool = False) -> Health:
-    """Look at the memory at `path`; also at each of its records if that is asked for, which takes longer."""
+@verb()
+def doctor(desk: Desk, records: bool = False, hubs: bool = False) -> Health:
+    """Check the memory's health: hooks, refs, settings, proposals, index, locks, space; each finding says what helps.
+
+    Nothing is changed.
+
+    Args:
+        records: look at every record and every object, too; it takes longer.
+        hubs: ask the hubs whether they answer, too.
+    """
+    return examine(desk.memory.path, records=records, hubs=hubs)
+
+
+def examine(path: Path, *, records: bool = False, hubs: bool = False) -> Health:
+    """Look at the memory at `path`; at each of its records and at its hubs if that is asked for, since it takes longer."""
     found = [_git()]
     try:
         memory = Memory(path)
     except GitmemError as error:
         found += [Finding("repository", "problem", error.message, error.fix), *_without_memory(path)]
     else:
-        looks = [*LOOKS, *(DEEP_LOOKS if records else [])]
+        looks = [*LOOKS, *(DEEP_LOOKS if records else []), *([_hubs] if hubs else [])]
         found += [finding for look in looks for finding in _seen(look, memory)]
         memory.close()
     return Health(str(path), all(finding.state != "problem" for finding in found), tuple(found))
@@ -125,7 +141,7 @@ def _settings(memory: Memory) -> Iterator[Finding]:
 
 
 def _hooks(memory: Memory) -> Iterator[Finding]:
-    mend = f"Run: gitmem init {memory.path}"
+    mend = f"Run: gitmem hooks install {memory.path}"
     for name in founding.HOOKS:
         file = memory.path / "hooks" / name
         if not file.exists():
@@ -136,11 +152,12 @@ def _hooks(memory: Memory) -> Iterator[Finding]:
             yield Finding("hook", "problem", what, f"Run: chmod +x {file}", ours)
         elif not founding.hook_is_installed(memory.repository, name):
             yield Finding("hook", "warning", f"{name} is not gitmem's: what is pushed may not be checked",
-                          f"Call gitmem's hook from it, or move it away and run: gitmem init {memory.path}")
+                          f"Call gitmem's hook from it, or move it away and run: gitmem hooks install {memory.path}")
         elif file.read_text() != founding.hook_text(name):
             yield Finding("hook", "warning", f"{name} was installed by another gitmem or Python than this one", mend, "hooks")
         else:
             yield Finding("hook", "ok", f"{name} is installed and executable")
+    yield from surroundings.hooks_in_force(memory)
 
 
 def _storage(memory: Memory) -> Iterator[Finding]:
@@ -218,11 +235,19 @@ def _refs(memory: Memory) -> Iterator[Finding]:
     yield from health.refs(memory.repository)
 
 
+def _proposals(memory: Memory) -> Iterator[Finding]:
+    yield from surroundings.proposals(memory)
+
+
+def _hubs(memory: Memory) -> Iterator[Finding]:
+    yield from surroundings.answering(memory)
+
+
 def _objects(memory: Memory) -> Iterator[Finding]:
     yield from health.objects(memory.repository)
 
 
 LOOKS: tuple[Look, ...] = (
-    _repository, _head, _format, _settings, _hooks, _refs, _storage, _space, _index, _sessions, _locks,
+    _repository, _head, _format, _settings, _hooks, _refs, _proposals, _storage, _space, _index, _sessions, _locks,
 )
 DEEP_LOOKS: tuple[Look, ...] = (_objects, _records)

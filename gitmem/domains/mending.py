@@ -26,11 +26,11 @@ class Mended:
     done: bool
 
 
-def mend(path: Path, *, records: bool = False) -> tuple[tuple[Mended, ...], Health]:
+def mend(path: Path, *, records: bool = False, hubs: bool = False) -> tuple[tuple[Mended, ...], Health]:
     """Do what the findings about a memory name, then look again."""
     names = dict.fromkeys(each.fix for each in examine(path, records=records).findings if each.fix)
     done = tuple(_mended(path, name) for name in names)
-    return done, examine(path, records=records)
+    return done, examine(path, records=records, hubs=hubs)
 
 
 def _mended(path: Path, name: str) -> Mended:

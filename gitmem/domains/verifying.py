@@ -10,31 +10,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import gitmem.domains.kinds  # noqa: F401  declares the record kinds and the gate's rules
+from gitmem.domains.ownership.signers import keyring
 from gitmem.errors import NotFound
 from gitmem.git.bundles import Progress
 from gitmem.git.objects import Commit
 from gitmem.git.repository import run_git
+from gitmem.git.signatures import is_signed, verified
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.marks import Mark
 from gitmem.memory.memory import Memory
-from gitmem.memory.view import MAIN_PLACE, Place, View
+from gitmem.memory.pushers import UNPROVEN, Note, note_of
+from gitmem.memory.view import MAIN_PLACE, Place
 from gitmem.memory.writer import GITMEM
 from gitmem.names import name_problem, shown
 from gitmem.records.codec import Problem
 from gitmem.records.kind import KINDS
 
-PUSHERS = "refs/notes/pushers"
-SIGNERS = "allowed_signers"
 _ONCE = ("Gitmem-Verb", "Gitmem-Session", "Gitmem-Key")
 _NOTED = "verified"
-# What git says of a signature, beside that it is good.
-_BAD_SIGNATURES = {"B": "its signature is not of this commit", "X": "its signature has expired", "R": "its key was revoked"}
-_UNCHECKED = {"U": "is signed with a key that allowed_signers does not have", "E": "has a signature that cannot be checked here"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ def verify(memory: Memory, progress: Progress, *, since: str = "", afresh: bool 
         faults += judge.faults(step)
         notes += judge.notes(step)
         progress(number + 1, len(steps))
-    signed = [step for step in steps if b"\ngpgsig" in memory.repository.objects.read(step.commit.oid)[1].partition(b"\n\n")[0]]
+    signed = [step for step in steps if is_signed(memory.repository.objects, step.commit.oid)]
     wrong, unsure = _signature_problems(memory, signed)
     faults, notes = [*faults, *wrong], [*notes, *unsure]
     if not (faults or since):
@@ -134,10 +130,17 @@ class _Judge:
         """What the gate and the commit's own words say against it."""
         yield from (_fault(step, "", what) for what in _message_problems(step.commit))
         problems = self._problems(step)
-        if problems and (merge := self._let_in.get(step.commit.oid)) and step.place == MAIN_PLACE:
+        if problems and (reviewer := self._reviewer(step)):
             # who took it over answers for it; what it says must be right all the same
-            problems = gate.check(self._change(step, merge.author.name, reviewed=merge.author.name != step.commit.author.name))
+            problems = gate.check(self._change(step, reviewer, reviewed=reviewer != step.commit.author.name))
         yield from (_fault(step, problem.path, str(problem)) for problem in problems)
+
+    def _reviewer(self, step: _Step) -> str:
+        """Who let a commit into main: by a merge, or by pushing what was proposed as it was; "" if nobody did."""
+        if step.place != MAIN_PLACE:
+            return ""
+        merge, note = self._let_in.get(step.commit.oid), self._note(step)
+        return merge.author.name if merge else note.let_in_by if note else ""
 
     def _problems(self, step: _Step) -> list[Problem]:
         change = self._change(step)
@@ -148,8 +151,8 @@ class _Judge:
 
     def notes(self, step: _Step) -> Iterator[Fault]:
         """Whether it came from somebody who proved nothing."""
-        if step.place == MAIN_PLACE and (note := self._pushed(step.commit.oid)) and note.get("Proof") in ("unknown", "none", ""):
-            yield _fault(step, "", f"was pushed by somebody who proved nothing ({note.get('Pushed-by') or 'unknown'})")
+        if step.place == MAIN_PLACE and (note := self._note(step)) and note.proof == UNPROVEN:
+            yield _fault(step, "", f"was pushed by somebody who proved nothing ({note.pusher})")
 
     def _change(self, step: _Step, name: str = "", *, reviewed: bool = False) -> gate.Change:
         commit, objects = step.commit, self._memory.repository.objects
@@ -166,25 +169,13 @@ class _Judge:
     def _caller(self, commit: Commit, name: str) -> Caller:
         if name:
             return Caller(name, "declared")
-        note = self._pushed(commit.oid)
+        note = note_of(self._memory.repository, commit.oid)
         if note is not None and commit.author == GITMEM:  # that is nobody who pushes
-            return Caller(note.get("Pushed-by") or "unknown", "push")
+            return Caller(note.pusher or "unknown", "push")
         return Caller(commit.author.name, "none" if commit.author == GITMEM else "declared")
 
-    @cached_property
-    def _notes(self) -> View | None:
-        tip = self._memory.repository.refs.read(PUSHERS)
-        return self._memory.view(commit=tip) if tip else None
-
-    def _pushed(self, commit: str) -> dict[str, str] | None:
-        """The lines of the note that says who brought a commit; None if it was made here."""
-        if self._notes is None:
-            return None
-        for path in (f"{commit[:2]}/{commit[2:]}", commit, f"{commit[:2]}/{commit[2:4]}/{commit[4:]}"):
-            if entry := self._notes.peek(path):
-                text = self._notes.objects.blob(entry.oid).decode("utf-8", "replace")
-                return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
-        return None
+    def _note(self, step: _Step) -> Note | None:
+        return note_of(self._memory.repository, step.commit.oid)
 
     @cached_property
     def _let_in(self) -> dict[str, Commit]:
@@ -220,26 +211,10 @@ def _signature_problems(memory: Memory, signed: list[_Step]) -> tuple[list[Fault
     if not signed:
         return wrong, unsure
     by_oid = {step.commit.oid: step for step in signed}
-    with TemporaryDirectory() as folder:
-        signers = Path(folder) / SIGNERS
-        signers.write_bytes(_ssh_signers(memory.view()))
-        said = run_git(
-            memory.path, "-c", f"gpg.ssh.allowedSignersFile={signers}", "log", "--no-walk", "--stdin", "--format=%H %G?",
-            stdin="".join(f"{oid}\n" for oid in by_oid),
-        )
-    for line in said.splitlines():
-        oid, _, state = line.partition(" ")
-        if state in _BAD_SIGNATURES:
-            wrong.append(_fault(by_oid[oid], "", _BAD_SIGNATURES[state]))
-        elif state in _UNCHECKED:
-            unsure.append(_fault(by_oid[oid], "", _UNCHECKED[state]))
+    for signature in verified(memory.path, list(by_oid), *keyring(memory.view())):
+        if signature.wrong:
+            (wrong if signature.is_forged else unsure).append(_fault(by_oid[signature.commit], "", signature.wrong))
     return wrong, unsure
-
-
-def _ssh_signers(view: View) -> bytes:
-    entry = view.entry(SIGNERS)
-    text = view.objects.blob(entry.oid) if entry else b""
-    return b"".join(line + b"\n" for line in text.splitlines() if b" openpgp " not in line)
 
 
 # --- what an earlier run found in order -----------------------------------------------------------

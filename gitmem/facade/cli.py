@@ -46,7 +46,7 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """The special commands, then one for each verb."""
-        return [*SPECIAL, *(command_name(verb) for verb in _verbs())]
+        return [*SPECIAL, *(name for verb in _verbs() if (name := command_name(verb)) not in SPECIAL)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
         """The command of that name."""
@@ -77,8 +77,10 @@ class Commands(click.Group):
         with formatter.section("The memory itself"):
             formatter.write_dl([(name, about) for name, (_, about) in SPECIAL.items()])
         for group, verbs in manual.groups().items():
-            with formatter.section(group.replace("_", " ").capitalize()):
-                formatter.write_dl([(command_name(verb.name), first_sentence(verb.summary)) for verb in verbs])
+            told = [(command_name(verb.name), first_sentence(verb.summary)) for verb in verbs]
+            if rest := [(name, about) for name, about in told if name not in SPECIAL]:
+                with formatter.section(group.replace("_", " ").capitalize()):
+                    formatter.write_dl(rest)
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = "gitmem", *_: Any, **settings: Any) -> NoReturn:
         """Run a command and exit: 0 done, 1 refused, 2 used wrongly, 3 a bug of ours."""

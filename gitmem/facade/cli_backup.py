@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmem.facade.cli import DONE, REFUSED, SPECIAL
-from gitmem.facade.cli_commands import SHORT_ID, _common, _given, _progress
 from gitmem.facade.given import Given, logged_to_file
+from gitmem.facade.options import SHORT_ID, counting, pass_given, with_common_options
 from gitmem.facade.terminal import put, put_json, say
 
 if TYPE_CHECKING:
     from gitmem.domains.verifying import Verified
 
 
-@_common
+@with_common_options
 @click.command(help=f"{SPECIAL['backup'][1]} It is checked before it gets its name.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--since", default="", help="Only what came after this: an earlier backup's file, a commit, a date, an age.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
-@_given
+@pass_given
 def backup(given: Given, file: Path, *, since: str, force: bool) -> None:
     """Write all refs of the memory into one file."""
     from gitmem.answers import plain
     from gitmem.domains.backup import back_up
 
-    with given.memory() as memory, _progress("backing up") as progress:
+    with given.memory() as memory, counting("backing up") as progress:
         done = back_up(memory, file, progress, since=since, replace=force)
     if given.json:
         put_json(plain(done))
@@ -44,19 +44,19 @@ def _size(size_bytes: int) -> str:
     return f"{size_bytes / 1024:,.0f} KiB" if size_bytes < 10 * 1024**2 else f"{size_bytes / 1024**2:,.0f} MiB"
 
 
-@_common
+@with_common_options
 @click.command(help=f"{SPECIAL['restore'][1]} FILEs are a whole backup and those that build upon it, the oldest first.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--as-it-is", is_flag=True, help="Restore it even if git or the gate finds fault with what it holds.")
-@_given
+@pass_given
 def restore(given: Given, files: tuple[Path, ...], folder: Path, *, as_it_is: bool) -> None:
     """Bring a memory back from backups."""
     from gitmem.answers import plain
     from gitmem.domains import restoring
     from gitmem.names import age_in_words
 
-    with logged_to_file(), _progress("restoring") as progress:
+    with logged_to_file(), counting("restoring") as progress:
         done = restoring.restore(files, folder, progress, as_it_is=as_it_is)
     if given.json:
         put_json(plain(done))
@@ -68,17 +68,17 @@ def restore(given: Given, files: tuple[Path, ...], folder: Path, *, as_it_is: bo
         say(f"warning: {problem}")
 
 
-@_common
+@with_common_options
 @click.command(help=f"{SPECIAL['verify'][1]} The exit code is 1 if something is wrong.")
 @click.option("--since", default="", help="Only what came after this: a commit, a date, or an age such as 7d.")
 @click.option("--afresh", is_flag=True, help="Look also at what an earlier run found in order.")
-@_given
+@pass_given
 def verify(given: Given, *, since: str, afresh: bool) -> int:
     """Check authorship and ownership in all history."""
     from gitmem.answers import plain
     from gitmem.domains import verifying
 
-    with given.memory() as memory, _progress("verifying") as progress:
+    with given.memory() as memory, counting("verifying") as progress:
         found = verifying.verify(memory, progress, since=since, afresh=afresh)
     if given.json:
         put_json(plain(found))

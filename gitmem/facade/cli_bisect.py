@@ -3,12 +3,12 @@
 import click
 
 from gitmem.facade.cli import SPECIAL
-from gitmem.facade.cli_commands import SHORT_ID, _common, _given
 from gitmem.facade.given import Given
+from gitmem.facade.options import SHORT_ID, pass_given, with_common_options
 from gitmem.facade.terminal import put, put_json, say
 
 
-@_common
+@with_common_options
 @click.command(help=f"{SPECIAL['bisect'][1]} The memory itself is not touched.")
 @click.option(
     "--run", "script", required=True, metavar="SCRIPT",
@@ -16,7 +16,7 @@ from gitmem.facade.terminal import put, put_json, say
 )  # fmt: skip
 @click.option("--good", default="", help="A commit, date or age at which it says good; left out: the first commit.")
 @click.option("--bad", default="", help="A later one at which it says bad; left out: the last.")
-@_given
+@pass_given
 def bisect(given: Given, *, script: str, good: str, bad: str) -> None:
     """Find the first commit at which a script says bad."""
     from gitmem.domains import bisecting

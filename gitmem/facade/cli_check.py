@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmem.errors import GitmemError
-from gitmem.facade.cli import DONE, REFUSED, SPECIAL, common_options
+from gitmem.facade.cli import DONE, REFUSED, SPECIAL
 from gitmem.facade.given import Given
+from gitmem.facade.options import pass_given, with_common_options
 from gitmem.facade.terminal import put, put_json, say
 from gitmem.records.shape import Json
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from gitmem.memory.caller import Caller
     from gitmem.memory.checking import Checked
     from gitmem.records.codec import Problem
-
-_given = click.make_pass_decorator(Given, ensure=True)
 
 
 class NoMemoryHere(GitmemError):
@@ -40,6 +39,7 @@ class NoBase(GitmemError):
         super().__init__(f"{what}.", fix=deeper if shallow else "Fetch it, or name another revision with --base.")
 
 
+@with_common_options
 @click.command(help=f"{SPECIAL['check'][1]} In a clone, as they stand there. The exit code is 1 if there are problems.")
 @click.argument("path", metavar="[PATH]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--base", metavar="REV", default="", help="Only what differs from where this branched off from REV.")
@@ -48,7 +48,7 @@ class NoBase(GitmemError):
     "--format", "layout", type=click.Choice(["text", "github", "gitlab"]),
     help="How problems are printed; left out: github in GitHub Actions, else text.",
 )  # fmt: skip
-@_given
+@pass_given
 def check(given: Given, path: Path, *, base: str, name: str, layout: str | None) -> int:
     """Check the files of a clone or a memory."""
     import gitmem.domains.files  # noqa: F401  declares the record kinds of `main` and the gate's rules
@@ -64,9 +64,6 @@ def check(given: Given, path: Path, *, base: str, name: str, layout: str | None)
         LAYOUTS[layout or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "text")](found.problems)
         say(_summary(found))
     return REFUSED if found.problems else DONE
-
-
-check.params += common_options()
 
 
 def _caller(name: str) -> "Caller | None":
@@ -175,10 +172,11 @@ LAYOUTS: dict[str, Callable[[Iterable["Problem"]], None]] = {"text": _as_text, "
 # --- what a forge needs -----------------------------------------------------------------------------
 
 
+@with_common_options
 @click.command(help=f"{SPECIAL['forge'][1]} Files that are there already stay as they are.")
 @click.argument("name", metavar="FORGE", type=click.Choice(["github"]))
 @click.option("--overwrite", is_flag=True, help="Take the shipped files also where yours differ.")
-@_given
+@pass_given
 def forge(given: Given, name: str, *, overwrite: bool) -> None:
     """Put a forge's files into the memory."""
     from dataclasses import asdict
@@ -195,6 +193,3 @@ def forge(given: Given, name: str, *, overwrite: bool) -> None:
         put(f"written: {path}")
     for path in added.kept:
         put(f"there already: {path}")
-
-
-forge.params += common_options()

@@ -1,37 +1,24 @@
 """The commands that are no verbs: they look after a memory, or show it as it is."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from gitmem.facade.cli import DONE, REFUSED, SPECIAL, common_options
+from gitmem.facade.cli import DONE, REFUSED, SPECIAL
 from gitmem.facade.given import Given, logged_to_file
+from gitmem.facade.options import SHORT_ID, counting, pass_given, with_common_options
 from gitmem.facade.terminal import put, put_as_is, put_json, say
 
 if TYPE_CHECKING:
     from gitmem.facade.calls import Office
     from gitmem.git.maintenance import Condition
 
-C = TypeVar("C", bound=click.Command)
-Progress = Callable[[int, int], None]
-
-SHORT_ID = 8
 PATIENCE_SECONDS = 60.0  # while a server tends the same memory
-
-_given = click.make_pass_decorator(Given, ensure=True)
-
-
-def _common(command: C) -> C:
-    """Decorator: the options that every command takes."""
-    command.params += common_options(but=[each.name for each in command.params if each.name])
-    return command
-
 
 def _found_if_missing(path: Path) -> None:
     """Create the memory if there is none: an existing one is opened faster without a look at its hooks."""
@@ -43,10 +30,10 @@ def _found_if_missing(path: Path) -> None:
         say(f"created {memory.path}")
 
 
-@_common
+@with_common_options
 @click.command(help=f"{SPECIAL['init'][1]} Doing it again changes nothing.")
 @click.argument("path", required=False)
-@_given
+@pass_given
 def init(given: Given, path: str | None) -> None:
     """Create the bare repository of a memory."""
     from gitmem.founding import found
@@ -63,7 +50,7 @@ def init(given: Given, path: str | None) -> None:
         say("is there already; nothing was changed")
 
 
-@_common
+@with_common_options
 @click.command(help="Serve the memory over HTTP, or to one client over standard input and output. Creates it if there is none.")
 @click.option("--stdio", is_flag=True, help="Serve one client over standard input and output.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -71,7 +58,7 @@ def init(given: Given, path: str | None) -> None:
 @click.option("--tools", default="core", show_default=True, help="The tools to list: core, all, or names and groups with commas.")
 @click.option("--tool-prefix", default="memory_", show_default=True, help="How the tools' names begin.")
 @click.option("--allow-host", multiple=True, help="Another name under which clients may address the server; repeatable.")
-@_given
+@pass_given
 def serve(
     given: Given, *, stdio: bool, host: str, port: int, tools: str, tool_prefix: str, allow_host: tuple[str, ...]
 ) -> None:
@@ -89,18 +76,18 @@ def serve(
     serve_http(path, host=host, port=port, profile=tools, prefix=tool_prefix, allow_hosts=allow_host, **who)
 
 
-@_common
+@with_common_options
 @click.group("import", help=SPECIAL["import"][1])
 def import_() -> None:
     """Bring in documents from elsewhere."""
 
 
-@_common
+@with_common_options
 @click.command("markdown", help="Bring in every Markdown file below DIR. Doing it again brings in what changed since.")
 @click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--as", "name", default="", help="What the folder is called, if its name changes from one import to the next.")
 @click.option("--overwrite", is_flag=True, help="Take the files also where their records were edited in the memory since.")
-@_given
+@pass_given
 def import_markdown(given: Given, directory: Path, *, name: str, overwrite: bool) -> None:
     """Bring in every Markdown file of a folder."""
     from gitmem.answers import plain
@@ -108,7 +95,7 @@ def import_markdown(given: Given, directory: Path, *, name: str, overwrite: bool
 
     if not given.stated_project:
         raise click.UsageError("Say which project the documents belong to, with --project.", click.get_current_context())
-    with given.office() as office, _progress("importing") as progress:
+    with given.office() as office, counting("importing") as progress:
         report = importing.import_markdown(
             office.memory, given.caller(), directory, given.stated_project, progress, name=name, overwrite=overwrite
         )
@@ -129,12 +116,12 @@ def _bring_index_up(office: "Office") -> None:
 import_.add_command(import_markdown)
 
 
-@_common
+@with_common_options
 @click.command(help=f"{SPECIAL['reindex'][1]} The index is only a cache: nothing is lost whatever happens to it.")
-@_given
+@pass_given
 def reindex(given: Given) -> None:
     """Build the search index anew."""
-    with given.office() as office, _progress("indexing") as progress:
+    with given.office() as office, counting("indexing") as progress:
         count = office.index.rebuild(progress)
         commit = office.index.commit
     if given.json:
@@ -143,11 +130,11 @@ def reindex(given: Given) -> None:
         put(f"{count} records are indexed at {commit[:SHORT_ID] or 'no commit'}")
 
 
-@_common
+@with_common_options
 @click.command(help="Print the file of one record as it is. Where it comes from is told on standard error.")
 @click.argument("record_id", metavar="ID")
 @click.option("--as-of", default="", help="As it was then: a commit, a date, or an age such as 7d.")
-@_given
+@pass_given
 def show(given: Given, record_id: str, as_of: str) -> None:
     """Print the file of one record."""
     import gitmem.domains.kinds  # noqa: F401  declares where records live
@@ -173,11 +160,11 @@ def show(given: Given, record_id: str, as_of: str) -> None:
     put_as_is(data)
 
 
-@_common
+@with_common_options
 @click.command(help="List commits, newest first: id, age, author, verb, subject. With an ID, those that touched that record.")
 @click.argument("record_id", metavar="[ID]", required=False)
 @click.option("-n", "limit", default=20, show_default=True, type=click.IntRange(1), help="At most this many.")
-@_given
+@pass_given
 def log(given: Given, record_id: str | None, limit: int) -> None:
     """List the commits of the memory or of one record."""
     told = list(_record_log(given, record_id, limit)) if record_id else list(_log(given, limit))
@@ -220,19 +207,23 @@ def _told(commit: str, time: datetime, author: str, verb: str, subject: str, pus
     }
 
 
-@_common
+@with_common_options
 @click.command(help=f"{SPECIAL['doctor'][1]} The exit code is 1 if there is a problem.")
 @click.option("--records", is_flag=True, help="Look at every record and every object, too.")
+@click.option("--hubs", is_flag=True, help="Ask the hubs whether they answer, too.")
 @click.option("--fix", is_flag=True, help="Mend what can be mended without losing anything.")
-@_given
-def doctor(given: Given, *, records: bool, fix: bool) -> int:
+@pass_given
+def doctor(given: Given, *, records: bool, hubs: bool, fix: bool) -> int:
     """Check the memory's health."""
     from gitmem.answers import plain
     from gitmem.domains import doctor as health
     from gitmem.domains import mending
 
     with logged_to_file():
-        mended, report = mending.mend(given.path, records=records) if fix else ((), health.examine(given.path, records=records))
+        if fix:
+            mended, report = mending.mend(given.path, records=records, hubs=hubs)
+        else:
+            mended, report = (), health.examine(given.path, records=records, hubs=hubs)
     for each in mended:
         say(f"{'mended' if each.done else 'not mended'}: {each.name}: {each.what}")
     if given.json:
@@ -248,9 +239,9 @@ def doctor(given: Given, *, records: bool, fix: bool) -> int:
     return DONE if report.healthy else REFUSED
 
 
-@_common
+@with_common_options
 @click.command(help=SPECIAL["upkeep"][1])
-@_given
+@pass_given
 def upkeep(given: Given) -> None:
     """Tidy the memory and its repository."""
     from gitmem.answers import plain
@@ -269,18 +260,3 @@ def upkeep(given: Given) -> None:
 def _in_words(condition: "Condition") -> str:
     size = f"{condition.pack_bytes / 1024:,.0f} KiB"
     return f"{condition.packs} packs of {size}, {condition.loose_objects} loose objects, {condition.loose_refs} loose refs"
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Progress]:
-    """A progress bar for people; nothing where standard error is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -10,6 +10,7 @@ import click
 from gitmem.errors import GitmemError
 from gitmem.facade.cli import DONE, REFUSED, SPECIAL, common_options
 from gitmem.facade.given import Given
+from gitmem.facade.options import pass_given
 from gitmem.facade.terminal import put, put_json, say
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ WHAT = {
     "clone": "a clone of a memory: what you commit and push is checked as the memory will check it",
     "code": "a repository of code: commits heed the team's locks and are linked to the backlog",
 }
-_given = click.make_pass_decorator(Given, ensure=True)
 
 
 class NotAgreed(GitmemError):
@@ -63,7 +63,7 @@ def _changing(command: click.Command) -> click.Command:
 
 @_changing
 @hooks.command(help="Put gitmem's hooks into a memory, a clone of one, or a repository of code. Others go on running.")
-@_given
+@pass_given
 def install(given: Given, path: Path, *, yes: bool, dry_run: bool) -> int:
     """Put the hooks in."""
     from gitmem.git import hooking
@@ -109,7 +109,7 @@ def _check_in_force(site: "Site") -> None:
 
 @_changing
 @hooks.command(help="Take gitmem's hooks away. Everything else is as it was before, to the byte.")
-@_given
+@pass_given
 def remove(given: Given, path: Path, *, yes: bool, dry_run: bool) -> int:
     """Take the hooks away."""
     from gitmem.git import hooking
@@ -150,7 +150,7 @@ def _told(given: Given, site: "Site", plan: "Plan", done: bool, *, nothing: str)
 
 @_command
 @hooks.command(help="Show whether gitmem's hooks are in, and what runs after them. The exit code is 1 if they do not run.")
-@_given
+@pass_given
 def status(given: Given, path: Path) -> int:
     """Show how the hooks stand."""
     from gitmem.git import hooking

@@ -2,9 +2,11 @@
 
 import click
 
-from gitmem.facade.cli import SPECIAL, common_options
+from gitmem.facade.cli import SPECIAL
+from gitmem.facade.options import with_common_options
 
 
+@with_common_options
 @click.command("merge-driver", help=f"{SPECIAL['merge-driver'][1]} Set up by 'gitmem clone'; see docs/merging.md.")
 @click.argument("base")
 @click.argument("ours")
@@ -16,5 +18,3 @@ def merge_driver(base: str, ours: str, theirs: str, path: str) -> int:
 
     return main([base, ours, theirs, path])
 
-
-merge_driver.params += common_options(but=[each.name for each in merge_driver.params if each.name])

@@ -1,8 +1,7 @@
 """The commands for clones and hubs: clone, sync, hub add, hub list, hub remove."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,24 +10,22 @@ import click
 
 from gitmem.errors import GitmemError
 from gitmem.facade.cli import DONE, REFUSED, SPECIAL
-from gitmem.facade.cli_commands import _common, _given
 from gitmem.facade.given import Given, logged_to_file
+from gitmem.facade.options import pass_given, talking, with_common_options
 from gitmem.facade.terminal import put, put_json, say
 
 if TYPE_CHECKING:
     from gitmem.memory.sync import Report
 
-Progress = Callable[[str, int, int], None]
 
-
-@_common
+@with_common_options
 @click.command(help=f"{SPECIAL['clone'][1]} The clone works offline; 'gitmem sync' brings both together.")
 @click.argument("url")
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option("--work", is_flag=True, help="A person's clone: plain files to edit, commit and push with git.")
 @click.option("--depth", type=click.IntRange(1), help="Only so many of the newest commits, for small machines.")
 @click.option("--filter", "only", type=click.Choice(["blob:none"]), help="Leave the old versions of files where they are.")
-@_given
+@pass_given
 def clone(given: Given, url: str, directory: Path | None, *, work: bool, depth: int | None, only: str | None) -> None:
     """Make a clone of a memory."""
     import gitmem.domains.all  # noqa: F401  declares what is kept
@@ -38,7 +35,7 @@ def clone(given: Given, url: str, directory: Path | None, *, work: bool, depth: 
         raise click.UsageError("--work makes a plain clone; --depth and --filter are for whole memories.")
     place = directory or cloning.folder_for(url, work=work)
     options = [*([f"--depth={depth}"] if depth else []), *([f"--filter={only}"] if only else [])]
-    with logged_to_file(), _progress() as progress:
+    with logged_to_file(), talking("connecting") as progress:
         if work:
             path = cloning.clone_to_work(url, place, asks=_may_ask(), progress=progress)
         else:
@@ -52,12 +49,12 @@ def clone(given: Given, url: str, directory: Path | None, *, work: bool, depth: 
     say("edit, commit and push with git" if work else f"use it with: gitmem --repo {path} ..., or GITMEM_REPO={path}")
 
 
-@_common
+@with_common_options
 @click.command(help=f"{SPECIAL['sync'][1]} Without a name: all hubs, in turn.")
 @click.argument("names", metavar="[HUB]...", nargs=-1)
 @click.option("--watch", is_flag=True, help="Go on: sync when something is written here, and every so often.")
 @click.option("--every", default=30.0, show_default=True, type=click.FloatRange(1), help="With --watch: seconds between looks.")
-@_given
+@pass_given
 def sync(given: Given, names: tuple[str, ...], *, watch: bool, every: float) -> int:
     """Sync with hubs."""
     import gitmem.domains.all  # noqa: F401  declares what is checked of what comes in, and who is told
@@ -73,7 +70,7 @@ def sync(given: Given, names: tuple[str, ...], *, watch: bool, every: float) -> 
 
             keep_up(memory, chosen, every, lambda reports: _put_reports(given, reports, quiet=True))
             return DONE
-        with _progress() as progress:
+        with talking("connecting") as progress:
             reports = sync_with(memory, chosen, asks=_may_ask(), progress=progress)
     _put_reports(given, reports)
     return REFUSED if any(report.refused for report in reports) else DONE
@@ -116,24 +113,24 @@ def _lines(report: "Report", *, quiet: bool = False) -> Iterator[str]:
         yield f"{report.hub}: nothing new on either side"
 
 
-@_common
+@with_common_options
 @click.group("hub", help=SPECIAL["hub"][1])
 def hub() -> None:
     """Which repositories the memory is kept in step with."""
 
 
-@_common
+@with_common_options
 @click.command("add", help="Keep the memory in step with the repository at URL, and sync with it.")
 @click.argument("url")
 @click.option("--name", default="hub", show_default=True, help="What to call it here.")
-@_given
+@pass_given
 def add(given: Given, url: str, name: str) -> int:
     """Add a hub."""
     import gitmem.domains.all  # noqa: F401  declares what is checked of what comes in, and who is told
     from gitmem.memory import hubs
     from gitmem.memory.sync import sync_with
 
-    with given.memory() as memory, _progress() as progress:
+    with given.memory() as memory, talking("connecting") as progress:
         known = {each.name for each in hubs.hubs(memory.repository)}
         added = hubs.add(memory.repository, url, name)
         try:
@@ -146,9 +143,9 @@ def add(given: Given, url: str, name: str) -> int:
     return REFUSED if any(report.refused for report in reports) else DONE
 
 
-@_common
+@with_common_options
 @click.command("list", help="List the hubs.")
-@_given
+@pass_given
 def list_(given: Given) -> None:
     """List the hubs."""
     from gitmem.memory import hubs
@@ -157,10 +154,10 @@ def list_(given: Given) -> None:
         _put_hubs(given, hubs.hubs(memory.repository))
 
 
-@_common
+@with_common_options
 @click.command("remove", help="Forget a hub. What came from it stays.")
 @click.argument("name")
-@_given
+@pass_given
 def remove(given: Given, name: str) -> None:
     """Forget a hub."""
     from gitmem.memory import hubs
@@ -181,22 +178,9 @@ def _put_hubs(given: Given, listed: list[Any]) -> None:
         return
     for each in listed:
         put(f"{each.name}  {each.shown_url}{'  decides on locks and claims' if each.decides else ''}")
+    if not listed:
+        say("there is no hub yet; add one with: gitmem hub add URL")
 
 
 def _may_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """What git says of its progress, in a bar for people."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("connecting", total=None)
-        yield lambda what, done, total: bar.update(task, description=what.lower(), completed=done, total=total)

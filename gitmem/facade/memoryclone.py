@@ -8,13 +8,10 @@ from pathlib import Path
 
 import gitmem.domains.files  # noqa: F401  declares the record kinds of `main` and the gate's rules
 from gitmem.facade.verdict import Verdict
-from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
+from gitmem.git.repository import MAIN, NO_COMMIT, PROPOSALS, GitFailed, Repository, run_git
 from gitmem.memory.caller import Caller
 from gitmem.memory.checking import Checked, check, counted
 from gitmem.names import check_name
-
-PROPOSALS = "refs/heads/proposals/"
-_NOTHING = "0"
 
 
 def _pre_commit(_: list[str]) -> Verdict:
@@ -38,7 +35,7 @@ def _pushed(remote: str, new: str, ref: str, old: str) -> Verdict:
     proposed = ref.startswith(PROPOSALS)
     if ref != MAIN and not proposed:
         return Verdict()
-    if not new.strip(_NOTHING):
+    if new == NO_COMMIT:
         said = f"gitmem: {ref} cannot be deleted: it is the team's memory. Nothing was pushed."
         return Verdict() if proposed else Verdict(True, said)
     known = _revision(f"refs/remotes/{remote}/main") or (_revision(old) if not proposed else "")

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable
 
-from gitmem.facade.pusher import UNKNOWN
-from gitmem.facade.pushing import Push, git_here, merge_base
+from gitmem.facade.pushing import Push, merge_base
+from gitmem.git.repository import PROPOSALS, written_in
 from gitmem.memory import gate
-from gitmem.memory.pushers import note_of
-
-PROPOSALS = "refs/heads/proposals/"
+from gitmem.memory.pushers import UNKNOWN, note_of
 
 
 def reviewed_in(push: Push, change: gate.Change) -> frozenset[str]:
@@ -29,9 +27,8 @@ def reviewed_in(push: Push, change: gate.Change) -> frozenset[str]:
 
 def proposers_of(push: Push, tip: str) -> set[str]:
     """Who has proposed what a branch holds: members whose commits it has, and who pushed the commits of others."""
-    listing = git_here("rev-list", "--no-merges", "--stdin", stdin=f"{tip}\n^{push.main.commit}\n").split()
     found: set[str] = set()
-    for oid in listing or [tip]:
+    for oid in written_in(push.repository.path, tip, f"^{push.main.commit}") or [tip]:
         commit = push.repository.objects.commit(oid)
         members = push.names_of(commit) & push.registered
         note = note_of(push.repository, oid)
@@ -41,4 +38,4 @@ def proposers_of(push: Push, tip: str) -> set[str]:
 
 def speaks_for_any(push: Push, names: Iterable[str]) -> bool:
     """Whether whoever pushes may speak for one of these."""
-    return any(map(push.pusher.caller().may_speak_for, names))
+    return push.pusher.is_known and any(map(push.pusher.caller().may_speak_for, names))

@@ -7,16 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gitmem.domains.ownership.signers import OPENPGP, person_of, signers_in
+from gitmem.domains.ownership.signers import keyring, person_of
 from gitmem.git.repository import Repository
-from gitmem.git.signatures import are_signed, verified
+from gitmem.git.signatures import is_signed, verified
 from gitmem.memory.caller import Caller
 from gitmem.memory.claims import claimed
+from gitmem.memory.pushers import UNKNOWN
 from gitmem.memory.settings import Settings, settings_of
 from gitmem.memory.view import View
 from gitmem.names import name_problem
 
-UNKNOWN = "unknown"
+SIGNATURE = "signature"  # how somebody has proven who they are
 # What a network's front door leaves in the environment of those it starts.
 _FROM_NETWORK = ("REMOTE_ADDR", "REMOTE_HOST", "REQUEST_METHOD", "GATEWAY_INTERFACE")
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "env"})
@@ -61,7 +62,7 @@ def identify(repository: Repository, view: View, commits: Sequence[str]) -> Push
 
 def _known(settings: Settings, name: str, proof: str, speaks_for: frozenset[str] = frozenset()) -> Pusher:
     person = next((each for each in settings.people if each.name == name), None)
-    return Pusher(name, proof, speaks_for | frozenset(person.speaks_for if person else ()))
+    return Pusher(name, proof, speaks_for | frozenset(person.speaks_for if person else ()), why="")
 
 
 # --- signatures -------------------------------------------------------------------------------------
@@ -70,19 +71,16 @@ def _known(settings: Settings, name: str, proof: str, speaks_for: frozenset[str]
 def _by_signatures(repository: Repository, view: View, commits: Sequence[str], settings: Settings) -> Pusher:
     if not commits:
         return Pusher()
-    if not are_signed(repository.objects, commits):
+    if not all(is_signed(repository.objects, commit) for commit in commits):
         return Pusher(why="not every commit is signed")
-    keys = signers_in(view)
-    ssh_lines = [each.line for each in keys if each.type != OPENPGP]
-    openpgp = [(each.who, each.key) for each in keys if each.type == OPENPGP]
     people: set[str] = set()
-    for signature in verified(repository.path, commits, ssh_lines, openpgp):
+    for signature in verified(repository.path, commits, *keyring(view)):
         if signature.wrong:
             return Pusher(why=f"commit {signature.commit[:8]} {signature.wrong}")
         people.add(person_of(signature.who, settings))
     if len(people) != 1:
         return Pusher(why=f"the commits are signed by {' and '.join(sorted(people))}, and one has to sign them all")
-    return _known(settings, people.pop(), "signature")
+    return _known(settings, people.pop(), SIGNATURE)
 
 
 # --- the user of this machine -----------------------------------------------------------------------

@@ -4,22 +4,31 @@ import os
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
-from gitmem.domains.ownership.signers import person_of
+from gitmem.domains.ownership.signers import names_of
 from gitmem.domains.projects import Project, admins_of, project_path
-from gitmem.facade.pusher import Pusher, identify
-from gitmem.git.objects import Commit, MissingObject
-from gitmem.git.repository import MAIN, Repository
+from gitmem.errors import Refused
+from gitmem.facade.pusher import SIGNATURE, Pusher, identify
+from gitmem.git.objects import Commit, Difference, MissingObject
+from gitmem.git.repository import MAIN, NO_COMMIT, Repository
 from gitmem.memory import gate
 from gitmem.memory.settings import Settings, settings_of
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, View
 
-NOTHING = "0" * 40
+FILES_MAX = 200_000
+
+
+class TooMuch(Refused):
+    """A push that cannot be looked at."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"gitmem: the push {what}. Nothing was changed.", fix="push it in parts.")
 
 
 @dataclass(frozen=True)
 class Update:
-    """A ref that a push wants to move; `NOTHING` stands for no ref."""
+    """A ref that a push wants to move; `NO_COMMIT` stands for no ref."""
 
     old: str
     new: str
@@ -28,12 +37,12 @@ class Update:
     @property
     def is_new(self) -> bool:
         """Whether it makes the ref."""
-        return self.old == NOTHING
+        return self.old == NO_COMMIT
 
     @property
     def is_gone(self) -> bool:
         """Whether it removes the ref."""
-        return self.new == NOTHING
+        return self.new == NO_COMMIT
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,15 @@ class Push:
         """Who pushes."""
         return identify(self.repository, self.main, [commit.oid for commit in self.commits])
 
+    def is_proven(self, update: Update) -> bool:
+        """Whether it is known who wants one of the updates: signatures speak for what they sign, and for no other ref."""
+        if self.pusher.proof != SIGNATURE:
+            return self.pusher.is_known
+        if self.kind_of(update.new) not in ("commit", "tag") or (update.ref.startswith("refs/tags/") and not update.is_new):
+            return False
+        commit = self.repository.objects.commit(update.new).oid
+        return any(each.oid == commit for each in self.commits)
+
     @cached_property
     def registered(self) -> frozenset[str]:
         """Everybody whom the memory knows: the members of all projects, and the people of its settings."""
@@ -94,10 +112,7 @@ class Push:
 
     def names_of(self, commit: Commit) -> frozenset[str]:
         """The names that a commit's author stands for."""
-        names = {commit.author.name.strip().casefold()}
-        if "@" in commit.author.email and (person := person_of(commit.author.email.strip().casefold(), self.settings)):
-            names.add(person)
-        return frozenset(names)
+        return names_of(commit.author, self.settings)
 
     def kind_of(self, oid: str) -> str:
         """The type of an object; "" if it is not there."""
@@ -109,7 +124,7 @@ class Push:
     def change(self, before: View, new: Commit, *, proposed: bool = False) -> gate.Change:
         """What the gate gets to see if a commit is to follow on a view."""
         base = before.tree if before.tree != NO_TREE else None
-        edits = {path: gate.Edit(was, now) for path, was, now in self.repository.objects.differences(base, new.tree)}
+        edits = {path: gate.Edit(was, now) for path, was, now in self._differences(base, new.tree)}
         commits = self.commits_onto(before, new.oid)
         caller = self.pusher.caller(frozenset(self.authors_of(commits)))
         forced = any(gate.FORCED in each.trailers for each in commits)
@@ -120,6 +135,16 @@ class Push:
     def admins(self) -> list[str]:
         """The admins of what all projects share."""
         return admins_of(self.main, "shared")
+
+    def _differences(self, base: str | None, tree: str) -> list[Difference]:
+        # a small pack can hold a tree that unfolds to more files, or folders in each other, than anything can look at
+        try:
+            found = list(islice(self.repository.objects.differences(base, tree), FILES_MAX + 1))
+        except RecursionError:
+            raise TooMuch("has folders in folders without an end") from None
+        if len(found) > FILES_MAX:
+            raise TooMuch(f"changes more than {FILES_MAX:,} files at once")
+        return found
 
     def is_admin(self) -> bool:
         """Whether whoever pushes is one of them."""

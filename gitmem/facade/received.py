@@ -12,27 +12,25 @@ from typing import TYPE_CHECKING, cast
 
 from gitmem.desk import Desk
 from gitmem.domains.reviews.closing import Ending, close, tidy
-from gitmem.domains.reviews.record import BRANCHES, CLOSED
 from gitmem.domains.reviews.standing import is_on_main, look
 from gitmem.errors import GitmemError, NotFound
-from gitmem.facade.pusher import UNKNOWN, identify
+from gitmem.facade.pusher import identify
 from gitmem.git.refs import RefLocked
-from gitmem.git.repository import MAIN
+from gitmem.git.repository import CLOSED, MAIN, NO_COMMIT, PROPOSALS
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
-from gitmem.memory.pushers import note_of
+from gitmem.memory.pushers import UNKNOWN, note_of
 from gitmem.names import name_problem
 
 if TYPE_CHECKING:
     from gitmem.index.search import Index
 
-NOTHING = "0" * 40
 log = logging.getLogger(__name__)
 
 
 def received(updates: Iterable[list[str]]) -> int:
     """What a push did is noted; 0 whatever happens."""
-    told = [(old, new, ref) for old, new, ref in updates if ref == MAIN or ref.startswith(BRANCHES)]
+    told = [(old, new, ref) for old, new, ref in updates if ref == MAIN or ref.startswith(PROPOSALS)]
     if not told:
         return 0
     try:
@@ -50,10 +48,10 @@ def received(updates: Iterable[list[str]]) -> int:
 def _noted(memory: Memory, updates: list[tuple[str, str, str]]) -> Iterator[str]:
     for old, new, ref in updates:
         try:
-            if ref == MAIN and new != NOTHING:
-                yield from _merged(memory, "" if old == NOTHING else old, new)
-            elif new == NOTHING:
-                yield from _withdrawn(memory, ref.removeprefix(BRANCHES), old)
+            if ref == MAIN and new != NO_COMMIT:
+                yield from _merged(memory, "" if old == NO_COMMIT else old, new)
+            elif new == NO_COMMIT:
+                yield from _withdrawn(memory, ref.removeprefix(PROPOSALS), old)
         except (GitmemError, RefLocked) as error:
             yield f"a proposal could not be closed, and will be later: {error}"
 

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from gitmem.domains.ownership.deciding import owners_decide
+from gitmem.domains.reviews.record import FAMILY, Proposal, path_of
 from gitmem.domains.specs.record import Spec, State
-from gitmem.facade.proposed import PROPOSALS, proposers_of, reviewed_in, speaks_for_any
-from gitmem.facade.pushing import NOTHING, Push, Update, merge_base
-from gitmem.git.repository import MAIN, Repository
+from gitmem.facade.proposed import proposers_of, reviewed_in, speaks_for_any
+from gitmem.facade.pushing import Push, Update, git_here, merge_base
+from gitmem.git.objects import FILE, Entry
+from gitmem.git.repository import CLOSED, MAIN, NO_COMMIT, PROPOSALS, Repository
 from gitmem.memory import gate
 from gitmem.memory.marks import Mark
+from gitmem.memory.pushers import UNKNOWN
 from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
 from gitmem.names import name_problem, shown
 from gitmem.records.codec import Problem
@@ -16,7 +20,7 @@ from gitmem.records.kind import KINDS
 
 RECORDS = "refs/gitmem/"
 TO_PROPOSE = "git push origin HEAD:refs/heads/proposals/NAME"
-SPEAKING = "an admin may let somebody speak for others, in people of gitmem.yaml"
+SPEAKING = "an admin may let somebody speak for others, by speaks_for in people of gitmem.yaml"
 _MENDING = {
     True: "mend the files, commit (or amend), and push again",
     False: f"push what is yours, and mend what else is listed; {SPEAKING}",
@@ -53,13 +57,20 @@ def _to_proposal(push: Push, update: Update) -> Reasons:
     if problem := name_problem(name):
         yield f"gitmem: {shown(name)} cannot be the name of a proposal: {problem}. Nothing was changed."
         return
-    if not update.is_new:
-        proposers, who = sorted(proposers_of(push, update.old)), push.pusher
+    former = _over(push, name) if update.is_new else ""
+    if former and not _is_ancestor(push.repository, former, update.new):
+        yield (
+            f"gitmem: a proposal {name} is over already, and its name stays with it. Nothing was changed.\n"
+            f"fix: choose another name: '{TO_PROPOSE}'."
+        )
+        return
+    if former or not update.is_new:
+        proposers, who = sorted(proposers_of(push, former or update.old)), push.pusher
         # a clone brings what the agents of others decided there
-        if who.is_known and who.name not in proposers and not speaks_for_any(push, [*proposers, *push.admins]):
+        if (who.is_known or former) and who.name not in proposers and not speaks_for_any(push, [*proposers, *push.admins]):
             by = " and ".join(proposers)
             yield (
-                f"gitmem: proposals/{name} is by {by}, and {who.name} may not change it. Nothing was changed.\n"
+                f"gitmem: proposals/{name} is by {by}, and {who.name or UNKNOWN} may not change it. Nothing was changed.\n"
                 f"fix: make a proposal of your own: '{TO_PROPOSE}'."
             )
             return
@@ -73,6 +84,16 @@ def _to_proposal(push: Push, update: Update) -> Reasons:
         yield f"gitmem: proposals/{name} has no history in common with main. Nothing was changed.\nfix: begin from main."
         return
     yield from _gate(push, _view(push, MAIN_PLACE, base), update.new, proposed=True)
+
+
+def _over(push: Push, name: str) -> str:
+    """The last commit of a proposal of that name that is over; "" if there is none."""
+    if kept := push.repository.refs.read(CLOSED + name):
+        return kept
+    places = (ref.removeprefix(f"{RECORDS}{FAMILY}/") for ref in push.repository.refs.list(f"{RECORDS}{FAMILY}/"))
+    views = (_view(push, Place(FAMILY, each), push.repository.refs.read(f"{RECORDS}{FAMILY}/{each}") or "") for each in places)
+    found = (record for view in views if isinstance(record := view.record(path_of(name)), Proposal))
+    return next((record.tip for record in found if record.status != "open"), "")
 
 
 def _to_branch(push: Push, update: Update) -> Reasons:
@@ -181,7 +202,7 @@ _BY_REF: dict[str, Callable[[Push, Update], Reasons]] = {
 
 
 def _view(push: Push, place: Place, commit: str) -> View:
-    return View(push.repository.objects, ParsedFiles(), place, "" if commit == NOTHING else commit)
+    return View(push.repository.objects, ParsedFiles(), place, "" if commit == NO_COMMIT else commit)
 
 
 def _rewrites(push: Push, update: Update) -> str | None:
@@ -210,9 +231,27 @@ def _gate(push: Push, before: View, new: str, *, proposed: bool = False) -> Reas
     change = push.change(before, push.repository.objects.commit(new), proposed=proposed)
     if any(policy.review == "review" for policy in push.settings.policies) and not proposed:
         change = replace(change, reviewed=reviewed_in(push, change))
-    if problems := gate.check(change):
+    problems = gate.check(change)
+    if change.several and not proposed and before.place == MAIN_PLACE:
+        told = {each.path for each in problems}
+        problems += {each.path: each for each in _steps(change, new) if each.path not in told}.values()
+    if problems:
         only_who = not proposed and before.place == MAIN_PLACE and not gate.check(replace(change, proposed=True))
         yield from _listing(problems, f"propose it with '{TO_PROPOSE}'" if only_who else _MENDING[before.place == MAIN_PLACE])
+
+
+def _steps(change: gate.Change, new: str) -> Iterator[Problem]:
+    """Versions of others' specs that a push makes on its way: they would stay in history, and be versions for ever."""
+    homes = [f":(glob){scope}/{folder}/*" for scope in ("projects/*", "shared") for folder in _SPEC_HOMES]
+    how = ("--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z", "--diff-merges=first-parent")
+    for block in git_here("log", *how, new, f"^{change.before.commit}", "--", *homes).split("\x01")[1:]:
+        commit, _, rest = block.partition("\0")
+        fields = [field for field in rest.lstrip("\n").split("\0") if field]
+        for what, path in zip(fields[::2], fields[1::2], strict=False):
+            was, entry = change.before.entry(path), Entry(FILE, what.split(" ")[3])
+            if was is not None and entry not in (was, change.edits[path].new if path in change.edits else was):
+                step = replace(change, edits={path: gate.Edit(was, entry)})
+                yield from (replace(each, what=f"{each.what} (in commit {commit[:8]})") for each in owners_decide(step))
 
 
 def _listing(problems: list[Problem], fix: str) -> Reasons:

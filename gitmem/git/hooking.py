@@ -64,7 +64,7 @@ class NoHooksHere(GitmemError):
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(
-            f"{path} is no place for gitmem's hooks: {why}.",
+            f"{path} is neither a memory nor a repository of code: {why}.",
             fix="Name a memory, a clone of one, or a repository of code that the team works on.",
         )
 

@@ -84,11 +84,16 @@ class Refs:
                 found[name] = oid
         return dict(sorted(found.items()))
 
+    def names(self, prefix: str) -> set[str]:
+        """The names of all refs below a prefix, without a look at what they hold."""
+        return {*(name for name in self._read_packed() if name.startswith(prefix)), *self._loose(prefix)}
+
     def _loose(self, prefix: str) -> Iterator[str]:
+        start = len(str(self._root)) + 1
         for folder, _, files in os.walk(self._root / prefix):
             for file in files:
                 if not file.endswith(".lock"):
-                    yield (Path(folder) / file).relative_to(self._root).as_posix()
+                    yield f"{folder[start:]}/{file}"
 
     def swap(self, name: str, old: str | None, new: str) -> bool:
         """Set a ref to `new` if it holds `old` (None: if there is none), flushed. False if it holds something else.

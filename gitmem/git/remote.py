@@ -111,6 +111,11 @@ _ERRORS: tuple[tuple[re.Pattern[str], type[Unreachable] | type[AccessDenied] | t
         NoRepository,
     ),
 )
+# What git adds to whatever went wrong: it says no more, and blames access rights.
+_BOILERPLATE = re.compile(
+    r"\n(fatal: )?(Could not read from remote repository\."
+    r"|Please make sure you have the correct access rights|and the repository exists\.)"
+)
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
 
@@ -208,7 +213,7 @@ class Remote:
             return DiskFull(said)
         for pattern, error in _ERRORS:
             if pattern.search(said):
-                return error(self.url, said)
+                return error(self.url, _BOILERPLATE.sub("", f"\n{said}").strip().removeprefix("fatal: ") or said)
         return TransferFailed(what, self.url, said)
 
     def _outcome(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:

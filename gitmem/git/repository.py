@@ -16,6 +16,9 @@ from gitmem.git.objects import Commit, Objects
 from gitmem.git.refs import Refs
 
 MAIN = "refs/heads/main"
+PROPOSALS = "refs/heads/proposals/"
+CLOSED = "refs/tags/closed/"  # what proposals were that were closed without being merged; any clone brings tags along
+NO_COMMIT = "0" * 40  # how git names the commit of a ref that is not there
 
 # What `git receive-pack`, `gc` and a power cut must find set. Every value is one that plain git knows.
 SETTINGS: tuple[tuple[str, str], ...] = (
@@ -179,10 +182,29 @@ def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
+def written_in(folder: Path, *range_: str) -> list[str]:
+    """The commits of a range in which somebody changed something: not the merges that git itself makes just so."""
+    listing = run_git(folder, "rev-list", "--parents", *range_).splitlines()
+    found = [line.split() for line in listing]
+    return [oid for oid, *parents in found if len(parents) < 2 or not _is_plain_merge(folder, oid, parents)]
+
+
+def _is_plain_merge(folder: Path, oid: str, parents: list[str]) -> bool:
+    try:
+        merged = run_git(folder, "merge-tree", "--write-tree", *parents)  # fails for more than two, or where they clash
+        return merged.strip() == run_git(folder, "rev-parse", f"{oid}^{{tree}}").strip()
+    except GitFailed:
+        return False
+
+
+# What says how git works on this machine, for all repositories.
+_OF_THE_MACHINE = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH"})
+
+
 def git_environment() -> dict[str, str]:
     """The environment for a git command that answers to nobody but its own repository."""
     # A hook's GIT_DIR or quarantine must not leak into commands about another repository.
-    return {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {
+    return {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in _OF_THE_MACHINE} | {
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_REPLACE_OBJECTS": "1",  # refs/replace, which anyone may push, must not change what history tells

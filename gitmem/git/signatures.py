@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ _WRONG = {
     "B": "is signed, but not as it is now", "X": "has a signature that has expired", "Y": "is signed with a key that has expired",
     "R": "is signed with a key that was revoked", "N": "is not signed",
 }
+_FORGED = frozenset("BXR")
 _UNKNOWN_KEY = "is signed with a key that allowed_signers does not list"
 
 
@@ -23,15 +24,12 @@ class Signature:
     commit: str
     who: str
     wrong: str = ""
+    is_forged: bool = False  # wrong whoever's the key is
 
 
-def are_signed(objects: Objects, commits: Iterable[str]) -> bool:
-    """Whether all commits have a signature at all."""
-    return all(_is_signed(objects.read(commit)[1]) for commit in commits)
-
-
-def _is_signed(data: bytes) -> bool:
-    return b"\ngpgsig " in data.partition(b"\n\n")[0]
+def is_signed(objects: Objects, commit: str) -> bool:
+    """Whether a commit has a signature at all."""
+    return b"\ngpgsig " in objects.read(commit)[1].partition(b"\n\n")[0]
 
 
 def verified(
@@ -64,7 +62,7 @@ def verified(
             # only OpenPGP keys have a primary one; the signer with an ssh key is called as allowed_signers calls them
             who = owners.get(primary_key, "") if primary_key else signer
             good = verdict == "G" and bool(who)
-            yield Signature(commit, who if good else "", "" if good else _WRONG.get(verdict, _UNKNOWN_KEY))
+            yield Signature(commit, who if good else "", "" if good else _WRONG.get(verdict, _UNKNOWN_KEY), verdict in _FORGED)
 
 
 def _import(home: Path, keys: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, str]]:

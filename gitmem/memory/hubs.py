@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.remote import Progress, Remote
-from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
+from gitmem.git.repository import CLOSED, MAIN, GitFailed, Repository, run_git
 from gitmem.memory.claims import claim_by_path
 from gitmem.memory.settings import settings_of
 from gitmem.memory.view import MAIN_PLACE, ParsedFiles, View
@@ -18,7 +18,6 @@ from gitmem.names import check_name, name_problem, shown
 
 PATIENCE_SECONDS = 5.0  # for which an agent's call waits for a hub
 DEFAULT_NAME = "hub"
-CLOSED = "refs/tags/closed/"  # what proposals were that are over
 TAGS = ("refs/tags/specs/", "refs/tags/state/", CLOSED)
 AGREED = "refs/agreed/"
 _SECRET = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
@@ -110,6 +109,13 @@ class HubExists(BadArgument):
         )
 
 
+class OwnAddress(BadArgument):
+    """A memory cannot be in step with itself."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"{shown(url, 200)} is this memory itself. Nothing was changed.", fix="Give the address of another one.")
+
+
 def hubs(repository: Repository) -> list[Hub]:
     """All hubs of a memory, by name."""
     settings = dict(_settings(repository))
@@ -160,6 +166,8 @@ def address(url: str) -> str:
 def add(repository: Repository, url: str, name: str = DEFAULT_NAME) -> Hub:
     """Note a hub in the configuration. Noting it again changes nothing."""
     hub = Hub(check_name(name, "hub"), address(url))
+    if Path(hub.url.removeprefix("file://")).resolve() == repository.path.resolve():
+        raise OwnAddress(url)
     known = {each.name: each for each in hubs(repository)}
     if name in known:
         if known[name].url != hub.url:

@@ -15,7 +15,9 @@ from gitmem.memory.pending import StorageFailed
 from gitmem.memory.view import NO_TREE
 from gitmem.names import now
 
+UNKNOWN = "unknown"  # whoever pushes and proves nothing
 PUSHERS_REF = "refs/notes/pushers"
+UNPROVEN = "nothing"  # the proof of somebody who has none
 _GITMEM = Person("gitmem", "gitmem@gitmem")
 _TRIES = 100
 

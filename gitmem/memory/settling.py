@@ -22,10 +22,9 @@ from hashlib import sha256
 from gitmem.errors import GitmemError
 from gitmem.git.log import last_touched
 from gitmem.git.objects import Commit, NewObject, Objects, new_object
-from gitmem.git.repository import GitFailed, Repository, run_git
+from gitmem.git.repository import CLOSED, PROPOSALS, GitFailed, Repository, run_git
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
-from gitmem.memory.hubs import CLOSED
 from gitmem.memory.memory import FOUNDING, Memory
 from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_mark, merge_trees
 from gitmem.memory.settings import PATH, settings_of
@@ -34,7 +33,6 @@ from gitmem.memory.writer import GITMEM, graft
 from gitmem.names import shown, slugify
 from gitmem.records.codec import Problem
 
-PROPOSALS = "refs/heads/proposals/"
 _MERGE = "merge what two clones did\n\nGitmem-Verb: sync\n"
 # Who wrote what comes in was checked by the side that it comes from; here it is checked what it says.
 _SYNC = Caller("gitmem", "none")

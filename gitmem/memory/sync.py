@@ -14,14 +14,13 @@ from gitmem.errors import GitmemError
 from gitmem.git.objects import NewObject
 from gitmem.git.refs import RefLocked
 from gitmem.git.remote import NoSuchRef, Progress, Pushed, Remote, Update
-from gitmem.git.repository import MAIN, GitFailed, run_git
+from gitmem.git.repository import MAIN, PROPOSALS, GitFailed, run_git
 from gitmem.memory.hubs import TAGS, Hub
 from gitmem.memory.memory import Memory
 from gitmem.memory.merge import Loss
 from gitmem.memory.pending import StorageFailed
 from gitmem.memory.settings import NewerFormat
 from gitmem.memory.settling import (
-    PROPOSALS,
     Meeting,
     NoMemory,
     Settled,

@@ -13,6 +13,7 @@ from gitmem.domains.presence import Presence
 from gitmem.facade.cli import commands
 from gitmem.founding import HOOKS
 from gitmem.git.repository import Repository
+from gitmem.memory import hubs
 from gitmem.names import now
 from tests.conftest import Team, git
 
@@ -29,7 +30,7 @@ def test_a_new_memory_is_healthy_and_looking_changes_nothing(team: Team) -> None
     assert git(team.memory.path, "for-each-ref") == refs
     names = [each.name for each in report.findings]
     assert names == [
-        "git", "repository", "head", "format", "settings", *(["hook"] * len(HOOKS)), "refs", "storage", "space", "index",
+        "git", "repository", "head", "format", "settings", *(["hook"] * len(HOOKS)), "refs", "proposals", "storage", "space", "index",
         "sessions", "lock", "objects", "record",
     ]  # fmt: skip
 
@@ -295,3 +296,36 @@ def commit_past_the_gate(memory: Path, tmp_path: Path, path: str, text: str) -> 
     git(clone, "add", "-A")
     git(clone, "commit", "-qm", "by hand")
     git(memory, "fetch", "-q", str(clone), "main:main")
+
+
+def test_the_verb_tells_the_same_and_changes_nothing(team: Team) -> None:
+    refs = git(team.memory.path, "for-each-ref")
+    told = team.call("doctor", records=True)
+    assert told["healthy"]
+    assert [each["name"] for each in told["findings"]] == [each.name for each in examine(team.memory.path, records=True).findings]
+    assert git(team.memory.path, "for-each-ref") == refs
+
+
+def test_a_proposal_without_its_branch_and_a_branch_beside_main_are_told(team: Team) -> None:
+    made = team.call("record_learning", topic="x", content="y", as_proposal="look")["proposal"]
+    assert finding(examine(team.memory.path), "proposals").what == "1 waits for a review"
+    tip = git(team.memory.path, "rev-parse", f"refs/heads/proposals/{made}").strip()
+    git(team.memory.path, "update-ref", "-d", f"refs/heads/proposals/{made}")
+    found = finding(examine(team.memory.path), "proposals")
+    assert (found.state, found.what) == ("warning", f"{made} counts as withdrawn, since its branch was removed")
+    git(team.memory.path, "update-ref", f"refs/heads/proposals/{made}", tip)
+    assert finding(examine(team.memory.path), "proposals").state == "ok"
+
+
+def test_hooks_that_git_does_not_run_are_a_problem(team: Team) -> None:
+    git(team.memory.path, "config", "core.hooksPath", "/nowhere")
+    found = next(each for each in examine(team.memory.path).findings if each.state == "problem")
+    assert found.what.startswith("git looks for hooks in '/nowhere', as 'config' says")
+    assert found.help == f"Run: gitmem hooks install {team.memory.path}"
+
+
+def test_hubs_are_asked_only_if_that_is_wanted(team: Team, tmp_path: Path) -> None:
+    hubs.add(team.memory.repository, str(tmp_path / "nothing.git"))
+    assert examine(team.memory.path).healthy
+    found = finding(examine(team.memory.path, hubs=True), "hub")
+    assert (found.state, found.what.partition(":")[0]) == ("problem", "hub")

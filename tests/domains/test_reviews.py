@@ -326,6 +326,31 @@ def test_an_approved_proposal_is_merged_with_its_author_and_its_approver(team: T
     assert git(team.memory.path, "fsck", "--strict", "--no-dangling") == ""
 
 
+def test_what_was_added_since_it_was_read_is_not_let_in_unseen(team: Team):
+    proposal = proposed(team)
+    seen = team.call("get_proposal", id=proposal)["tip"]
+    repo, ref = team.memory.path, f"refs/heads/proposals/{proposal}"
+    more = git(repo, "commit-tree", f"{ref}^{{tree}}", "-p", ref, "-m", "more").strip()
+    git(repo, "update-ref", ref, more)
+    refused = team.refusal("approve_proposal", id=proposal, tip=seen)
+    assert refused.message == f"{proposal} was at '{seen}' when you read it, and is at {more} now. Nothing was changed."
+    assert team.call("approve_proposal", id=proposal, tip=more[:10])["status"] == "merged"
+
+
+def test_who_is_alone_hears_that_nobody_else_could_let_it_in(team: Team):
+    for member in ("bob", "carl"):
+        team.call("project", action="update_agent", name="web", member=member, tier="pending")
+    desk = team.call("record_learning", as_proposal=True, **LEARNING)
+    assert desk["note"].endswith(
+        "Somebody else has to let it in, and there is nobody yet who could. "
+        "project(action='add_human', member=..., tier='admin') adds somebody."
+    )
+    refused = team.refusal("approve_proposal", id=desk["proposal"])
+    assert "there is nobody yet who could" in refused.fix
+    team.call("project", action="update_agent", name="web", member="carl", tier="member")
+    assert team.refusal("approve_proposal", id=desk["proposal"]).fix == "Ask carl to approve it; withdraw_proposal takes it back."
+
+
 def test_nobody_approves_or_rejects_their_own(team: Team):
     proposal = proposed(team, agent="ann")
     for verb, more in {"approve_proposal": {}, "reject_proposal": {"reason": "x"}}.items():

@@ -182,7 +182,7 @@ def forged_on(memory: Memory, tip: str) -> str:
 def test_a_push_whose_pusher_proved_nothing_is_noted(team: Team, clone: Path) -> None:
     oid = commit(clone, "AGENTS.md", "Be kind.\n")
     past_the_gate(team, clone)
-    git(team.memory.path, "notes", "--ref=pushers", "add", "-m", "Pushed-by: unknown\nProof: unknown", oid)
+    git(team.memory.path, "notes", "--ref=pushers", "add", "-m", "Pushed-by: unknown\nProof: nothing", oid)
     found = verified(team)
     assert found.faults == ()
     assert [(each.commit, each.what) for each in found.notes] == [(oid, "was pushed by somebody who proved nothing (unknown)")]
@@ -198,13 +198,13 @@ def test_signatures_are_checked_where_there_are_any(team: Team, clone: Path, tmp
     git(clone, *signing, "commit", "-q", "-a", "-S", "-m", "signed")
     good = git(clone, "rev-parse", "HEAD").strip()
     past_the_gate(team, clone)
-    assert [each.what for each in verified(team).notes] == ["is signed with a key that allowed_signers does not have"]
+    assert [each.what for each in verified(team).notes] == ["is signed with a key that allowed_signers does not list"]
     raw = git(clone, "cat-file", "commit", good).replace("signed\n", "forged\n")
     forged = new_object("commit", raw.encode())
     team.memory.repository.objects.write_loose(forged)
     git(team.memory.path, *UNGUARDED, "update-ref", MAIN, forged.oid)
     found = verified(team)
-    assert (found.signed, [each.what for each in found.faults]) == (1, ["its signature is not of this commit"])
+    assert (found.signed, [each.what for each in found.faults]) == (1, ["is signed, but not as it is now"])
 
 
 def test_the_command_lists_problems_and_exits_with_1(team: Team, clone: Path) -> None:

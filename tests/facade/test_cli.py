@@ -146,7 +146,9 @@ def test_the_overview_lists_every_command_under_its_domain() -> None:
     words = page.stdout.split()
     for name in [*SPECIAL, *(verb.replace("_", "-") for verb in VERBS)]:
         assert name in words
-    for group in manual.groups():
+    for group, verbs in manual.groups().items():
+        if all(verb.name in SPECIAL for verb in verbs):
+            continue  # told with the memory itself
         assert f"\n{group.replace('_', ' ').capitalize()}:\n" in page.stdout
 
 

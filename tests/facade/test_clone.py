@@ -221,3 +221,25 @@ def test_a_forge_that_refuses_hidden_refs_takes_main_and_the_rest_is_said_to_sta
     assert "hub: gitmem/locks/web was refused: no hidden refs" in out
     assert "stays here" in out
     one.close()
+
+
+def test_a_memory_is_no_hub_of_itself_by_whatever_name(team: Team, tmp_path: Path):
+    (tmp_path / "link.git").symlink_to(team.memory.path)
+    for address in (str(team.memory.path), str(tmp_path / "link.git"), f"file://{team.memory.path}"):
+        with pytest.raises(hubs.OwnAddress) as refused:
+            hubs.add(team.memory.repository, address)
+        assert refused.value.message.endswith("is this memory itself. Nothing was changed.")
+    assert hubs.hubs(team.memory.repository) == []
+
+
+def test_a_clone_of_nothing_to_its_own_name_says_that_there_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoRepository) as refused:
+        clone("nowhere.git", Path("nowhere.git"))
+    assert refused.value.message == "There is no repository at 'nowhere.git': there is nothing"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_memory_without_hubs_says_so(team: Team):
+    code, out, said = run("--repo", str(team.memory.path), "hub", "list")
+    assert (code, out, said) == (0, "", "there is no hub yet; add one with: gitmem hub add URL\n")

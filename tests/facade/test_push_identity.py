@@ -32,7 +32,7 @@ def unknown(why: str) -> str:
 def forged(commit: str, name: str, pusher: str) -> str:
     return (
         f"gitmem: commit {commit[:8]} says that it is by {name}, and {pusher} may not speak for {name}. Nothing was changed.\n"
-        "fix: commit under your own name and push again; an admin may let somebody speak for others, in people of gitmem.yaml.\n"
+        "fix: commit under your own name and push again; an admin may let somebody speak for others, by speaks_for in people of gitmem.yaml.\n"
     )
 
 

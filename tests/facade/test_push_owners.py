@@ -349,7 +349,7 @@ def test_nobody_pushes_what_another_agent_is_to_have_said(pat: Person, ann: Agen
     assert pat.refused(*session) == (
         "gitmem: the push has 1 problem. Nothing was changed.\n"
         f"  web_ann_12345678.yaml: is of ann, and {ME}, who pushes, may not speak for ann\n"
-        "fix: push what is yours, and mend what else is listed; an admin may let somebody speak for others, in people of gitmem.yaml.\n"
+        "fix: push what is yours, and mend what else is listed; an admin may let somebody speak for others, by speaks_for in people of gitmem.yaml.\n"
     )
     put(ann, "gitmem.yaml", f"format: 1\npeople:\n- name: {ME}\n  speaks_for: ['*']\n")
     assert pat.push(*session) == "accepted"
@@ -396,7 +396,7 @@ def test_a_mark_of_another_agent_is_refused(pat: Person, ann: Agent):
     ref = "refs/gitmem/presence/web/ann"
     assert pat.refused("-f", "origin", mark(pat, ref, f"# {ref}\nstatus: gone\n")) == (
         f"gitmem: {ref} is of ann, and {ME}, who pushes, may not speak for ann. Nothing was changed.\n"
-        "fix: an admin may let somebody speak for others, in people of gitmem.yaml.\n"
+        "fix: an admin may let somebody speak for others, by speaks_for in people of gitmem.yaml.\n"
     )
     with git_daemon(pat.memory.parent) as hub:
         git(pat.clone, "remote", "set-url", "origin", hub.url("memory.git"))

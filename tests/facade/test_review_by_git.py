@@ -10,6 +10,7 @@ from mcp import Client
 from serving import over_stdio
 from test_push import Person
 
+from gitmem.domains.verifying import verify
 from gitmem.facade.received import received
 from gitmem.memory.claims import claim
 from tests.conftest import Team, git
@@ -97,6 +98,20 @@ def test_a_fast_forward_is_a_merge_too_and_the_pusher_is_the_approver(team: Team
     [hit] = team.call("query", query="jitter")["results"]
     whole = team.call("get_by_id", id=hit["id"])
     assert (whole["author"], whole["approver"]) == ("bob", "pat")
+
+
+def test_what_was_let_in_by_fast_forward_is_in_order_for_verify(team: Team, pat: Person):
+    git(pat.clone, "checkout", "-q", "-b", "rules")
+    for name in ("first", "second"):
+        path = pat.clone / f"projects/web/guidelines/{name}.md"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"---\nname: {name}\npriority: 50\n---\nDo.\n")
+        git(pat.clone, "add", "-A")
+        git(pat.clone, "commit", "-qm", name, "--author=Jo Doe <jo@example.com>")
+    pat.push("origin", "HEAD:refs/heads/proposals/two-rules")
+    git(pat.clone, "push", "-q", "origin", "HEAD:main")
+    found = verify(team.memory, lambda *_: None, afresh=True)
+    assert [each.what for each in found.faults] == []
 
 
 def test_several_proposals_in_one_push_are_all_closed(team: Team, pat: Person):

@@ -161,6 +161,18 @@ def _needed(desk: Desk, going: list[BacklogItem]) -> Iterator[GitmemError]:
             yield NeededByOthers(item, others)
 
 
+def check_deletion(desk: Desk, item: BacklogItem) -> None:
+    """Raise NotYourItem or NeededByOthers if an item cannot be deleted by the caller."""
+    if not _may_delete(desk, item):
+        raise NotYourItem(item)
+    for problem in _needed(desk, [item]):
+        raise problem
+
+
+def _may_delete(desk: Desk, item: BacklogItem) -> bool:
+    return item.created_by == desk.agent or may_act_for_others(desk, item.scope)
+
+
 # --- one item of a batch ----------------------------------------------------------------------------
 
 
@@ -199,7 +211,7 @@ def _completing(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) 
 def _deletion(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) -> Step | None:
     given = _loaded(complete_backlog_item.__name__, item, problems)
     old = _found(desk, given, problems)
-    if old is not None and old.created_by != desk.agent and not may_act_for_others(desk, old.scope):
+    if old is not None and not _may_delete(desk, old):
         problems.append(NotYourItem(old))
     return Step(old, None) if old else None
 

@@ -9,8 +9,7 @@ from gitmem.desk import Desk
 from gitmem.domains.knowledge.finding import find_knowledge
 from gitmem.domains.knowledge.record import STATUSES, Knowledge, Status
 from gitmem.domains.knowledge.recording import Recorded, recorded
-from gitmem.domains.projects import may_act_for_others
-from gitmem.errors import BadArgument, NotFound, Refused, closest
+from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.memory.find import find_path
 from gitmem.names import shown
 from gitmem.records.kind import kind_of
@@ -29,26 +28,6 @@ class Bulk:
     count: int
     ids: tuple[str, ...]
     note: str
-
-
-@dataclass(frozen=True)
-class Deleted:
-    """A record that left the memory; its history stays."""
-
-    id: str
-    path: str
-    version: str
-    note: str
-
-
-class NotYours(Refused):
-    """Only its author or an admin may do this."""
-
-    def __init__(self, record_id: str, owner: str, what: str) -> None:
-        super().__init__(
-            f"{record_id} was recorded by {owner}; only they or an admin of the project may {what} it.",
-            fix=f"Ask {owner} or an admin, or use change_status to mark it deprecated.",
-        )
 
 
 @verb(writes=True, core=True)
@@ -252,22 +231,3 @@ def _put_all(desk: Desk, changed: list[Knowledge], subject: str, reason: str, do
         for record in changed:
             change.put(record)
     return Bulk(len(changed), tuple(record.id for record in changed), f"{len(changed)} records {done} in one commit")
-
-
-@verb(writes=True, destructive=True)
-def delete(desk: Desk, id: str, reason: str) -> Deleted:  # noqa: A002  the argument's public name
-    """Take a record of yours out of the memory. It stays in history, and revert brings it back.
-
-    Args:
-        id: the record.
-        reason: why, for those who read the history.
-    """
-    record = find_knowledge(desk, id)
-    if record.author != desk.agent and not may_act_for_others(desk, record.scope):
-        raise NotYours(record.id, record.author or "somebody unknown", "delete")
-    with desk.transaction(f"delete {record.id}", body=reason) as change:
-        change.delete(record.path)
-    note = f"revert(id='{record.id}', version='{record.version[:12]}') brings it back"
-    return Deleted(record.id, record.path, record.version, note)
-
-

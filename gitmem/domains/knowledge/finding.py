@@ -9,7 +9,7 @@ from gitmem.records.kind import Record, kind_of
 
 # What to call for records of other kinds that have ids of the same sort.
 _OTHERS = {
-    "backlogitem": "get_backlog_item reads it, update_backlog_item changes it, batch_backlog(action='delete') removes it.",
+    "backlogitem": "get_backlog_item reads it, update_backlog_item changes it, delete removes it.",
 }
 
 

@@ -7,10 +7,12 @@ pat openpgp mDMEZ...
 import base64
 import binascii
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitmem.domains.ownership.deciding import SIGNERS_PATH
+from gitmem.git.objects import Person
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.settings import Settings
 from gitmem.memory.view import View
@@ -50,6 +52,12 @@ def signers_in(view: View) -> list[Signer]:
     return list(signers(view.objects.blob(entry.oid).decode("utf-8", "replace"))) if entry else []
 
 
+def keyring(view: View) -> tuple[list[str], list[tuple[str, bytes]]]:
+    """Those keys as signatures are verified with: ssh's as lines of OpenSSH's file, OpenPGP's with whose they are."""
+    keys = signers_in(view)
+    return [each.line for each in keys if each.type != OPENPGP], [(each.who, each.key) for each in keys if each.type == OPENPGP]
+
+
 def person_of(who: str, settings: Settings) -> str:
     """The name that a signer or an author's address stands for; "" if it is nobody's."""
     address = who.casefold()
@@ -58,6 +66,16 @@ def person_of(who: str, settings: Settings) -> str:
             return person.name
     name = who.removesuffix(OWN_DOMAIN)
     return "" if name_problem(name) else name
+
+
+def names_of(author: Person, settings: Settings) -> frozenset[str]:
+    """The names that a commit's author stands for: as it reads, and as gitmem.yaml maps the address."""
+    # what does not show in a name, and other shapes of its letters, must not make it somebody else's
+    shown_as = "".join(each for each in unicodedata.normalize("NFKC", author.name) if unicodedata.category(each)[0] != "C")
+    names = {shown_as.strip().casefold()}
+    if "@" in author.email and (person := person_of(author.email.strip().casefold(), settings)):
+        names.add(person)
+    return frozenset(names)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

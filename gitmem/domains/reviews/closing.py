@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify
 from gitmem.domains.reviews.record import (
-    CLOSED,
     PATHS_MAX,
     STATUSES,
     TITLE_MAX,
@@ -24,6 +23,7 @@ from gitmem.domains.reviews.record import (
 )
 from gitmem.domains.reviews.standing import Standing, branches, merge_base, merged_branches, record_of, standing
 from gitmem.git.refs import RefLocked
+from gitmem.git.repository import CLOSED
 from gitmem.memory.pending import StorageFailed
 from gitmem.names import in_a_line, now
 

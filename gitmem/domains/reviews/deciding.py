@@ -10,11 +10,13 @@ from gitmem.domains.projects import admins_of
 from gitmem.domains.reviews.closing import Ending, close, recorded
 from gitmem.domains.reviews.merging import Conflict, Taken, merged
 from gitmem.domains.reviews.record import SHARED, Comment, Proposal, Status, place_of
+from gitmem.domains.reviews.reviewers import NOBODY_YET, who_could
 from gitmem.domains.reviews.standing import Standing, find, may_review
 from gitmem.errors import BadArgument, Refused
 from gitmem.memory.draft import PROPOSAL_TRAILER
 from gitmem.memory.gate import GateRefused
-from gitmem.names import age_in_words, in_a_line, new_id, now
+from gitmem.memory.pushers import UNKNOWN
+from gitmem.names import age_in_words, in_a_line, new_id, now, shown
 from gitmem.records.check import at_most, not_blank, plain_text
 from gitmem.records.codec import Problem
 from gitmem.verbs import verb
@@ -49,10 +51,12 @@ class Commented:
 class OwnProposal(Refused):
     """Nobody lets in what they wrote themselves."""
 
-    def __init__(self, proposal_id: str, agent: str) -> None:
+    def __init__(self, found: Standing, agent: str) -> None:
+        others = who_could(found.memory.view(), found.changes, found.authors)
+        ask = f"Ask {' or '.join(others)} to approve it" if others else f"Somebody else has to, and {NOBODY_YET}"
         super().__init__(
-            f"{proposal_id} has changes of {agent}'s own, and nobody approves their own. Nothing was changed.",
-            fix="Ask another member to approve it; withdraw_proposal takes it back.",
+            f"{found.id} has changes of {agent}'s own, and nobody approves their own. Nothing was changed.",
+            fix=f"{ask}; withdraw_proposal takes it back.",
         )
 
 
@@ -65,6 +69,14 @@ class ProposalIsOver(Refused):
             f"{found.id} is {found.status} already{by}. Nothing was changed.",
             fix="get_proposal shows it; to go on with it, make a new proposal.",
         )
+
+
+class HasMoved(Refused):
+    """The proposal has changed since it was read."""
+
+    def __init__(self, found: Standing, seen: str) -> None:
+        what = f"{found.id} was at {shown(seen, 40)} when you read it, and is at {found.tip} now"
+        super().__init__(f"{what}. Nothing was changed.", fix="get_proposal shows it as it is now; approve that.")
 
 
 class MayNotReview(Refused):
@@ -91,11 +103,12 @@ class DoesNotFit(Refused):
 class NotAccepted(Refused):
     """The gate does not let the merge in."""
 
-    def __init__(self, proposal_id: str, problems: Sequence[Problem]) -> None:
+    def __init__(self, proposal_id: str, problems: Sequence[Problem], *, is_nobodys: bool = False) -> None:
         listing = "\n".join(f"- {problem}" for problem in problems[:_LISTED])
+        anew = "It is nobody known who has proposed this: propose it in your own name, and have somebody else approve that."
         super().__init__(
             f"{proposal_id} was not merged, since main does not take it from you:\n{listing}",
-            fix="Have somebody approve it who may change these files, or mend the branch.",
+            fix=anew if is_nobodys else "Have somebody approve it who may change these files, or mend the branch.",
         )
 
 
@@ -134,16 +147,19 @@ def _tell(desk: Desk, found: Standing, subject: str, text: str) -> None:
 
 
 @verb(writes=True, at_once=True, in_project=False)
-def approve_proposal(desk: Desk, id: str) -> Decided:  # noqa: A002  the argument's public name
+def approve_proposal(desk: Desk, id: str, tip: str = "") -> Decided:  # noqa: A002  the argument's public name
     """Let a proposal of somebody else in: it is merged into main as it stands, in your name as its approver.
 
     Args:
         id: the proposal.
+        tip: its last commit when you read it, as get_proposal gave it: what was added since is not let in unseen.
     """
     with _in_turn(desk):
         found = _open(desk, id)
+        if tip and not found.tip.startswith(tip.strip().lower()):
+            raise HasMoved(found, tip)
         if desk.agent in found.authors:
-            raise OwnProposal(found.id, desk.agent)
+            raise OwnProposal(found, desk.agent)
         _check_member(desk, found, f"approve {found.id}")
         main = desk.view()
         taken = merged(found, main)
@@ -169,10 +185,11 @@ def _merge(desk: Desk, found: Standing, taken: Taken) -> None:
                 else:
                     change.restore(path, new)
             change.merges = (found.tip,)
-            change.reviewed = frozenset(taken.edits)
+            # what nobody known has proposed could be the approver's own
+            change.reviewed = frozenset() if UNKNOWN in found.authors else frozenset(taken.edits)
             change.trailers = ((PROPOSAL_TRAILER, found.id), (APPROVER_TRAILER, desk.agent))
     except GateRefused as refused:
-        raise NotAccepted(found.id, refused.problems) from None
+        raise NotAccepted(found.id, refused.problems, is_nobodys=UNKNOWN in found.authors) from None
 
 
 def _versions(found: Standing) -> tuple[str, ...]:
@@ -221,7 +238,7 @@ def reject_proposal(desk: Desk, id: str, reason: str) -> Decided:  # noqa: A002 
     with _in_turn(desk):
         found = _open(desk, id)
         if desk.agent in found.authors:
-            raise OwnProposal(found.id, desk.agent)
+            raise OwnProposal(found, desk.agent)
         _check_member(desk, found, f"reject {found.id}")
         return _ended(close(desk, found, Ending("rejected", desk.agent, why=reason.strip())))
 

@@ -14,6 +14,7 @@ from gitmem.domains.projects import admins_of
 from gitmem.domains.reviews.closing import tidy
 from gitmem.domains.reviews.diff import FILES_MAX, FileChange, files_of
 from gitmem.domains.reviews.record import PATHS_MAX, REASON_MAX_BYTES, TITLE_MAX, Proposal, branch_of, place_of
+from gitmem.domains.reviews.reviewers import NOBODY_YET, who_could
 from gitmem.domains.reviews.standing import look, project_of
 from gitmem.errors import BadArgument, GitmemError, Refused
 from gitmem.memory.draft import Draft
@@ -83,7 +84,7 @@ def propose(desk: Desk, title: str, reason: str, changes: tuple[ProposedChange, 
     return Proposed(
         opened.id, opened.title, opened.author, opened.project, f"proposals/{opened.id}",
         tuple(files_of(look(desk.memory, opened.id))[:FILES_MAX]), tuple(reviewers), tuple(answers),
-        f"{NOT_YET} {_waits_for(reviewers)}",
+        f"{NOT_YET} {_waits_for(desk, opened, reviewers)}",
     )  # fmt: skip
 
 
@@ -157,13 +158,15 @@ def propose_call(desk: Desk, called: Verb, run: Callable[[], Any], reason: str) 
             return Answer(called, value, "")
         keep(draft)
     opened = record(desk, draft, reason)
-    return Answer(called, value, desk.commit, opened.id, _waits_for(tell_reviewers(desk, opened)))
+    return Answer(called, value, desk.commit, opened.id, _waits_for(desk, opened, tell_reviewers(desk, opened)))
 
 
-def _waits_for(reviewers: Sequence[str]) -> str:
+def _waits_for(desk: Desk, opened: Proposal, admins: Sequence[str]) -> str:
     """What a proposal waits for, for its author."""
-    who = f", such as {', '.join(reviewers)}," if reviewers else ""
-    return f"Somebody else{who} has to let it in; you get a message when they decide."
+    who = admins or who_could(desk.memory.view(), look(desk.memory, opened.id).changes, (desk.agent,))
+    if not who:
+        return f"Somebody else has to let it in, and {NOBODY_YET}."
+    return f"Somebody else, such as {', '.join(who)}, has to let it in; you get a message when they decide."
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Looking at proposals: which there are, what one changes, what was said about it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -10,9 +9,10 @@ from gitmem.domains.reviews.closing import recorded
 from gitmem.domains.reviews.diff import FILES_MAX, FileChange, files_of, page_of
 from gitmem.domains.reviews.merging import merged
 from gitmem.domains.reviews.record import SHARED, Comment, Proposal, Status, path_of, place_of
-from gitmem.domains.reviews.standing import Standing, all_of, branches, find, may_review
+from gitmem.domains.reviews.standing import Standing, all_of, find, may_review
+from gitmem.git.repository import PROPOSALS
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, in_a_line
+from gitmem.names import age_in_words, in_a_line, now
 from gitmem.verbs import checked_limit, checked_offset, section, verb
 
 LIST_MAX = 100
@@ -159,19 +159,23 @@ def _said(comment: Comment) -> Said:
 @section(order=45, share=0.1, more="list_proposals lists them all; get_proposal shows one")
 def reviews(desk: Desk) -> list[str]:
     """Open proposals of others that wait for a review of mine."""
-    at = branches(desk.memory)
-    if not at:  # what is seldom is looked for in one folder
+    names = desk.memory.repository.refs.names(PROPOSALS)
+    if not names:  # what is seldom is looked for in one folder
         return []
-    views = [desk.aside(place_of(project)) for project in (desk.project, SHARED)]
-    return [line for proposal_id in list(at)[:_LOOKED_AT] for line in _waiting(desk, views, proposal_id)]
+    views = [view for project in (desk.project, SHARED) if (view := desk.aside(place_of(project))).commit]
+    ids = [name.removeprefix(PROPOSALS) for name in sorted(names)[:_LOOKED_AT]]
+    open_ = [found for each in ids if (found := _waiting(desk, views, each))]
+    clock = now()
+    return [_line(each, clock) for each in open_ if may_review(desk.view(), each.paths, desk.agent)]
 
 
-def _waiting(desk: Desk, views: list[View], proposal_id: str) -> Iterator[str]:
-    found = next((record for view in views if view.commit and (record := view.record(path_of(proposal_id)))), None)
-    if not isinstance(found, Proposal) or found.status != "open" or found.author == desk.agent:
-        return
-    if may_review(desk.view(), found.paths, desk.agent):
-        age = f"{age_in_words(found.created)} ago " if found.created else ""
-        yield f"{found.title} [{found.id}] {age}by {found.author}: {in_a_line(found.reason, 200)}"
+def _waiting(desk: Desk, views: list[View], proposal_id: str) -> Proposal | None:
+    found = next((record for view in views if (record := view.record(path_of(proposal_id)))), None)
+    return found if isinstance(found, Proposal) and found.status == "open" and found.author != desk.agent else None
+
+
+def _line(found: Proposal, clock: datetime) -> str:
+    age = f"{age_in_words(found.created, clock=clock)} ago " if found.created else ""
+    return f"{found.title} [{found.id}] {age}by {found.author}: {in_a_line(found.reason, 200)}"
 
 

@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from gitmem.domains.sessions import SESSION_ID_MAX
+from gitmem.git.repository import PROPOSALS
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.view import Place
 from gitmem.records.check import a_name, at_most, bytes_at_most, each, not_blank, one_line, plain_text
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
 
 FAMILY = "reviews"
 SHARED = "shared"
-BRANCHES = "refs/heads/proposals/"
-# What was closed without being merged is kept under a tag, which any clone brings along.
-CLOSED = "refs/tags/closed/"
 TITLE_MAX = 200
 REASON_MAX_BYTES = 16 * 1024
 PATHS_MAX = 200
@@ -120,6 +119,7 @@ def place_of(project: str) -> Place:
     return Place(FAMILY, project)
 
 
+@lru_cache(maxsize=1000)
 def path_of(proposal_id: str) -> str:
     """Where a proposal's record is."""
     return f"proposals/{shard(proposal_id)}/{proposal_id}.md"
@@ -127,7 +127,7 @@ def path_of(proposal_id: str) -> str:
 
 def branch_of(proposal_id: str) -> str:
     """The ref of its commits."""
-    return BRANCHES + proposal_id
+    return PROPOSALS + proposal_id
 
 
 class Approvers:

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from gitmem.domains.ownership.signers import names_of
 from gitmem.domains.projects import Project, project_path
 from gitmem.domains.reviews.record import (
-    BRANCHES,
-    CLOSED,
     FAMILY,
     SHARED,
     STATUSES,
@@ -19,9 +18,10 @@ from gitmem.domains.reviews.record import (
 )
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.objects import Commit, Difference, MissingObject
-from gitmem.git.repository import MAIN, GitFailed, run_git
+from gitmem.git.repository import CLOSED, MAIN, PROPOSALS, GitFailed, run_git, written_in
 from gitmem.memory.memory import Memory
 from gitmem.memory.pushers import note_of
+from gitmem.memory.settings import settings_of
 from gitmem.memory.view import View
 from gitmem.names import in_a_line, name_problem, shown
 
@@ -86,14 +86,19 @@ class Standing:
     @cached_property
     def authors(self) -> frozenset[str]:
         """All who proposed any of it: whose commits it has, and who pushed those of others than members."""
+        found = {self.author}
+        for commit in self._commits():
+            names = names_of(commit.author, settings_of(self.memory.view()))
+            pusher = self._pusher(commit.oid) if names.isdisjoint(self._members) else ""
+            found |= {commit.author.name, *names, pusher}
+        return frozenset(found - {""})
+
+    def _commits(self) -> Iterator[Commit]:
         try:
-            range_ = [self.tip, *([f"^{self.base}"] if self.base else [])]
-            lines = run_git(self.memory.path, "log", "--no-merges", "--format=%H %an", *range_).splitlines() if self.tip else []
+            written = written_in(self.memory.path, self.tip, *([f"^{self.base}"] if self.base else [])) if self.tip else []
         except GitFailed:
-            lines = []
-        commits = [line.partition(" ") for line in lines]
-        pushers = {self._pusher(oid) for oid, _, name in commits if name not in self._members}
-        return frozenset({self.author, *(name for _, _, name in commits), *pushers} - {""})
+            return
+        yield from (self.memory.repository.objects.commit(oid) for oid in written)
 
     def _pusher(self, commit: str) -> str:
         note = note_of(self.memory.repository, commit)
@@ -147,8 +152,8 @@ def merge_base(memory: Memory, one: str, other: str) -> str:
 
 def branches(memory: Memory) -> dict[str, str]:
     """The branches of proposals: where each is, by id."""
-    refs = memory.repository.refs.list(BRANCHES)
-    return {ref.removeprefix(BRANCHES): oid for ref, oid in refs.items()}
+    refs = memory.repository.refs.list(PROPOSALS)
+    return {ref.removeprefix(PROPOSALS): oid for ref, oid in refs.items()}
 
 
 def views(memory: Memory) -> list[View]:
@@ -216,8 +221,8 @@ def _is_all_on_main(memory: Memory, found: Standing) -> bool:
 
 def merged_branches(memory: Memory, main: str = MAIN) -> set[str]:
     """The ids of all branches whose last commit main has."""
-    listing = run_git(memory.path, "for-each-ref", f"--merged={main}", "--format=%(refname)", BRANCHES)
-    return {ref.removeprefix(BRANCHES) for ref in listing.splitlines()}
+    listing = run_git(memory.path, "for-each-ref", f"--merged={main}", "--format=%(refname)", PROPOSALS)
+    return {ref.removeprefix(PROPOSALS) for ref in listing.splitlines()}
 
 
 def all_of(memory: Memory) -> Iterator[Standing]:
