@@ -94,7 +94,8 @@ _TYPES: dict[str, click.ParamType[Any]] = {"string": Text(), "integer": click.IN
 def command_for(verb: Verb) -> click.Command:
     """The command that calls a verb."""
     own = [each for each in verb.parameters.values() if not _is_the_desks(each)]
-    first = next((each for each in own if each.required), own[0] if own and own[0].name in GIVEN_FIRST else None)
+    stands_first = own[0] if own and own[0].name in GIVEN_FIRST else None
+    first = stands_first or next((each for each in own if each.required), None)
     options: list[click.Parameter] = [_option(each, required=each.required and each is not first) for each in own]
     names = [each.name for each in own]
     return click.Command(

@@ -312,7 +312,7 @@ def test_what_a_reader_could_not_read_back_is_refused(team: Team):
 
 def test_verbs_for_knowledge_say_what_to_call_for_a_backlog_item(team: Team):
     item = team.call("add_backlog_item", title="Fix it")["id"]
-    for called, more in {"get_by_id": {}, "related": {}, "delete": {"reason": "x"}, "edit": {"operation": "append", "text": "x"}}.items():
+    for called, more in {"get_by_id": {}, "related": {}, "edit": {"operation": "append", "text": "x"}}.items():
         refused = team.refusal(called, id=item, **more)
         assert refused.message == f"'{item}' is a record of the kind backlogitem, and no knowledge."
         assert "update_backlog_item" in refused.fix
