@@ -1,11 +1,10 @@
-"""What is found when the health of a memory is looked at, and the health of its refs and objects."""
+"""The health of a memory's refs and objects."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from gitmem.domains.doctor import Finding
 from gitmem.git.bundles import kinds_of
 from gitmem.git.chains import ARCHIVES
 from gitmem.git.refs import BrokenRef
@@ -14,7 +13,6 @@ from gitmem.memory.marks import Mark
 from gitmem.names import name_problem, shown
 from gitmem.records.kind import KINDS
 
-State = Literal["ok", "warning", "problem"]
 OBJECTS_SHOWN = 5
 
 MARKS_BELOW = "refs/gitmem"
@@ -22,20 +20,6 @@ _RECORDS = f"{MARKS_BELOW}/"
 _PACKED_LINE = re.compile(r"#.*|\^[0-9a-f]{40}|[0-9a-f]{40} refs/\S.*")
 _FROM_ELSEWHERE = "Fetch it from a clone, or restore a backup: 'gitmem restore'."
 _CORRUPT = re.compile(r"^error: .*?(?P<path>(?:\./)?objects/[0-9a-f]{2}/[0-9a-f]{38})", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; `help` says what to do, "" where nothing is wrong; `fix` names the mending that does it."""
-
-    name: str
-    state: State
-    what: str
-    help: str = ""
-    fix: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.state}: {self.name}: {self.what}" + (f"\n  {self.help}" if self.help else "")
 
 
 def refs(repository: Repository) -> Iterator[Finding]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gitmem import founding
 from gitmem.domains import health
-from gitmem.domains.doctor import LOCK_STALE_SECONDS, Health, examine, git_locks
+from gitmem.domains.doctor import Health
+from gitmem.domains.examining import LOCK_STALE_SECONDS, examine, git_locks
 from gitmem.errors import GitmemError
 from gitmem.git.bundles import kinds_of
 from gitmem.git.refs import BrokenRef

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gitmem.domains.health import Finding
+from gitmem.domains.doctor import Finding
 from gitmem.domains.reviews.record import FAMILY, place_of
 from gitmem.domains.reviews.standing import GONE, all_of
 from gitmem.errors import GitmemError

@@ -7,8 +7,7 @@ from gitmem.desk import TRIES
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale
-from gitmem.memory.settling import place_of
-from gitmem.memory.sync import Lost, teller
+from gitmem.memory.telling import Lost, teller
 from gitmem.records.codec import decode
 from gitmem.records.kind import Record, kind_at
 
@@ -49,6 +48,8 @@ def _messages(lost: Lost) -> Iterator["Message"]:
 
 
 def _record(lost: Lost) -> Record | None:
+    from gitmem.memory.settling import place_of  # imported late: nothing is lost where nothing is synced
+
     place, path, data = place_of(lost.ref), lost.loss.path, lost.loss.lost
     declared = kind_at(path, place.family)
     return decode(declared, path, data, scope=place.scope).record if declared and data is not None else None

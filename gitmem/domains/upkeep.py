@@ -28,7 +28,6 @@ from gitmem.domains.projects import project_path
 from gitmem.domains.sessions import LiveSession
 from gitmem.errors import GitmemError
 from gitmem.memory.caller import Caller
-from gitmem.memory.hubs import deciding_hub
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale, StorageFailed
 from gitmem.memory.settings import Settings, settings_of
@@ -287,6 +286,8 @@ class _Tending:
         with self._telling("the archive"):
             tips = {ref: self._memory.head(place) for ref, place in by_ref.items()}
             # with a hub it is the hub's chain that begins anew: a clone's would be joined to it again by the next sync
+            from gitmem.memory.hubs import deciding_hub  # imported late: upkeep seldom comes to this
+
             is_clone = deciding_hub(self._memory.repository) is not None
             for ref in [] if is_clone else chains.too_long(tips, self._settings.chain_commits):
                 if not begin_anew(self._memory, chains, by_ref[ref]):

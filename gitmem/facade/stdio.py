@@ -28,8 +28,6 @@ def serve_stdio(
 ) -> None:
     """Serve one client until it closes its end, or until SIGTERM or SIGINT."""
     log_to_stderr()
-    # Start-up makes many objects and no garbage; without collections it takes a tenth less. `settle` turns them on again.
-    gc.disable()
     from gitmem.facade.mcp_server import Profile
 
     office = Office(open_memory(memory_path), agent=agent, project=project, one_client=True, notes_presence=True)

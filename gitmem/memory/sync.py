@@ -4,7 +4,7 @@ The order makes it safe to be killed anywhere: what is pushed is complete, local
 and what both sides agreed on is noted last. Whoever comes again starts from what is there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,6 @@ from gitmem.git.remote import NoSuchRef, Progress, Pushed, Remote, Update
 from gitmem.git.repository import MAIN, PROPOSALS, GitFailed, run_git
 from gitmem.memory.hubs import TAGS, Hub
 from gitmem.memory.memory import Memory
-from gitmem.memory.merge import Loss
 from gitmem.memory.pending import StorageFailed
 from gitmem.memory.settings import NewerFormat
 from gitmem.memory.settling import (
@@ -29,6 +28,7 @@ from gitmem.memory.settling import (
     is_mark,
     settle,
 )
+from gitmem.memory.telling import TELLERS, Lost
 from gitmem.names import name_problem
 from gitmem.records.kind import KINDS
 
@@ -74,14 +74,6 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """What a merge of a ref could not hold."""
-
-    ref: str
-    loss: Loss
-
-
-@dataclass(frozen=True)
 class Report:
     """What a sync with one hub did. `proposals` are the branches that keep what was lost on main."""
 
@@ -102,16 +94,6 @@ class Report:
         return replace(
             self, refs=tuple(known.values()), lost=earlier.lost + self.lost, proposals=earlier.proposals + self.proposals
         )
-
-
-Teller = Callable[[Memory, Sequence[Lost]], None]
-TELLERS: list[Teller] = []
-
-
-def teller(function: Teller) -> Teller:
-    """Decorator: something of a domain that tells those concerned what they have lost in a sync."""
-    TELLERS.append(function)
-    return function
 
 
 class Sync:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gitmem.domains.doctor import Health, examine
-from gitmem.domains.health import Finding
+from gitmem.domains.doctor import Finding, Health
+from gitmem.domains.examining import examine
 from gitmem.domains.mending import MENDINGS, Mended, mend
 from gitmem.domains.presence import Presence
 from gitmem.facade.cli import commands
@@ -283,7 +283,7 @@ def test_the_command_says_what_it_would_mend_and_mends_it_when_told(team: Team) 
 
 
 def test_every_mending_is_named_by_a_finding() -> None:
-    text = "".join((Path(__file__).parents[2] / "gitmem" / "domains" / name).read_text() for name in ("doctor.py", "health.py"))
+    text = "".join((Path(__file__).parents[2] / "gitmem" / "domains" / name).read_text() for name in ("examining.py", "health.py"))
     assert [name for name in MENDINGS if f'"{name}"' not in text] == []
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gitmem.domains import restoring
 from gitmem.domains.backup import back_up
-from gitmem.domains.doctor import examine
+from gitmem.domains.examining import examine
 from gitmem.domains.presence import Presence
 from gitmem.errors import GitmemError
 from gitmem.facade.cli import commands

@@ -6,7 +6,6 @@ from datetime import datetime
 from gitmem.domains.reviews.standing import Standing
 from gitmem.git.history import last_changes
 from gitmem.git.objects import FILE, FOLDER, Difference, Entry
-from gitmem.memory.merge import merge_files
 from gitmem.memory.view import View
 from gitmem.names import now
 
@@ -62,6 +61,8 @@ def _part_by_part(found: Standing, main: View, change: Difference) -> bytes | No
         return None
     read, moment = main.objects.blob, found.last.time if found.last else now()
     # who is later does not matter: where it would, the two do not fit together
+    from gitmem.memory.merge import merge_files  # imported late: few who serve ever merge
+
     done = merge_files(
         path, "main", read(old.oid), read(there.oid), read(new.oid), ours_time=moment, theirs_time=moment, scope=main.place.scope
     )

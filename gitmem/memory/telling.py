@@ -1,0 +1,27 @@
+"""Telling those concerned what they have lost in a sync. Light, since servers load the domains and seldom sync."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gitmem.memory.memory import Memory
+    from gitmem.memory.merge import Loss
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What a merge of a ref could not hold."""
+
+    ref: str
+    loss: "Loss"
+
+
+Teller = Callable[["Memory", Sequence[Lost]], None]
+TELLERS: list[Teller] = []
+
+
+def teller(function: Teller) -> Teller:
+    """Decorator: something of a domain that tells those concerned what they have lost in a sync."""
+    TELLERS.append(function)
+    return function
