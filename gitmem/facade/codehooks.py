@@ -158,7 +158,10 @@ def _post_commit(_: list[str]) -> Verdict:
     known = {"memory": _memory_name(memory), "project": where.project}
     who = {"session": session, "agent": where.person}
     lines = [json.dumps({name: value for name, value in (known | {"item": item} | who).items() if value}) for item in items]
-    _append_note("\n".join(lines))
+    # an amended commit of the same second can be the very one that has been noted
+    known_lines = _git("notes", f"--ref={NOTES}", "show", "HEAD", may_fail=True).splitlines()
+    if new := [line for line in lines if line not in known_lines]:
+        _append_note("\n".join(new))
     return Verdict()
 
 

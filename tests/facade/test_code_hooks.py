@@ -207,6 +207,18 @@ def test_nothing_is_added_without_an_item_or_with_two(code: Path, team: Team):
     assert message(code) == f"change d\n\nGitmem-Item: {first}"
 
 
+def test_a_commit_that_comes_out_the_same_is_noted_once(code: Path, team: Team):
+    item = claimed(team)
+    commit(code, "a")
+    date = git(code, "log", "-1", "--format=%cI").strip()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GIT_COMMITTER_DATE", date)
+        head = git(code, "rev-parse", "HEAD")
+        git(code, "commit", "-q", "--amend", "--no-edit")
+        assert git(code, "rev-parse", "HEAD") == head
+    assert [each["item"] for each in notes(code)] == [item]
+
+
 def test_a_trailer_that_is_there_stays_the_only_one(code: Path, team: Team):
     item = claimed(team)
     commit(code, "a", "x\n", "-m", "Signed-off-by: Ann <a@x>\nGitmem-Item: by-hand-00000000")
