@@ -20,11 +20,11 @@ from gitmem.git.repository import run_git
 from gitmem.git.signatures import is_signed, verified
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
+from gitmem.memory.chain import GITMEM
 from gitmem.memory.marks import Mark
 from gitmem.memory.memory import Memory
 from gitmem.memory.pushers import UNPROVEN, Note, note_of
 from gitmem.memory.view import MAIN_PLACE, Place
-from gitmem.memory.writer import GITMEM
 from gitmem.names import name_problem, shown
 from gitmem.records.codec import Problem
 from gitmem.records.kind import KINDS

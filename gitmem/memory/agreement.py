@@ -3,19 +3,15 @@
 Used in place of the writer by a transaction. Without an answer of the hub the commit lands here alone, and says so.
 """
 
-from dataclasses import replace
-
 from gitmem.errors import GitmemError
-from gitmem.git.objects import Commit, NewObject, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.remote import Update
 from gitmem.git.repository import run_git
+from gitmem.memory.chain import Chain
 from gitmem.memory.hubs import Hub, patience_of
 from gitmem.memory.memory import Memory
-from gitmem.memory.pending import PendingCommit, Stale, StorageFailed
+from gitmem.memory.pending import PendingCommit, StorageFailed
 from gitmem.memory.sync import ROUNDS, StillRacing, Sync
-from gitmem.memory.view import NO_TREE, names_at
-from gitmem.memory.writer import GITMEM, graft
 
 
 class HubRefuses(GitmemError):
@@ -64,12 +60,9 @@ class Agreement:
             if tip != there:
                 self._sync(ref)
                 continue
-            self._check(pending, tip)
-            made = self._made(pending, tip)
-            if not made:
-                return ""
-            if self._publish(ref, tip, made):
-                return made[-1].oid
+            chain = Chain(self._repository.objects, tip)
+            if not (commit := chain.add(pending)) or self._publish(ref, tip, chain):
+                return commit
             self._sync(ref)
         raise StillRacing(self._hub, [ref])
 
@@ -78,39 +71,15 @@ class Agreement:
         if refused := [each for each in report.refused if each.ref == ref]:
             raise HubRefuses(self._hub, refused[0].why)
 
-    def _check(self, pending: PendingCommit, tip: str) -> None:
-        if tip == pending.base:
-            return
-        objects, tree = self._repository.objects, self._tree(tip)
-        changed = [path for path, seen in pending.reads.items() if objects.entry(tree, path) != seen]
-        changed += [path for path, seen in pending.listings.items() if names_at(objects, tree, path) != seen]
-        if changed:
-            raise Stale(tip, changed)
-
-    def _tree(self, tip: str) -> str:
-        return self._repository.objects.commit(tip).tree if tip else NO_TREE
-
-    def _made(self, pending: PendingCommit, tip: str) -> list[NewObject]:
-        """The objects of the commit on top of a tip, the commit last; none if it would change nothing."""
-        tree, new = graft(self._repository.objects, self._tree(tip), pending.edits)
-        if tree == self._tree(tip) and not pending.merges:
-            return []
-        parents = (*((tip,) if tip else ()), *pending.merges)
-        commit = Commit(tree, parents, pending.author, GITMEM, pending.time, pending.message)
-        made = new_object("commit", commit.encode())
-        self._repository.objects.keep_commit(replace(commit, oid=made.oid))
-        return [*new, made]
-
-    def _publish(self, ref: str, tip: str, made: list[NewObject]) -> bool:
+    def _publish(self, ref: str, tip: str, chain: Chain) -> bool:
         """Move the hub's ref, then ours; False if somebody was faster there."""
-        commit = made[-1].oid
-        with self._repository.objects.written(made):
-            (pushed,) = self._remote.push([Update(ref, tip, commit)])
+        with self._repository.objects.written(chain.new):
+            (pushed,) = self._remote.push([Update(ref, tip, chain.head)])
             if pushed.outcome == "refused":
                 raise HubRefuses(self._hub, pushed.said)
             if pushed.outcome == "lost":
                 return False
-            moved = self._move(ref, tip, commit)
+            moved = self._move(ref, tip, chain.head)
         if not moved:  # somebody here wrote meanwhile, without asking the hub
             self._sync(ref)
         return True

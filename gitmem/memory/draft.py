@@ -1,14 +1,11 @@
 """Drafts: commits beside main that nobody sees until a branch gets them, all at once or none of them."""
 
 from contextlib import ExitStack
-from dataclasses import replace
 
-from gitmem.git.objects import Commit, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
+from gitmem.memory.chain import Chain
 from gitmem.memory.pending import PendingCommit, StorageFailed
-from gitmem.memory.view import NO_TREE
-from gitmem.memory.writer import GITMEM, graft
 from gitmem.names import new_id
 
 PROPOSAL_TRAILER = "Gitmem-Proposal"
@@ -36,21 +33,16 @@ class Draft:
         return self.id
 
     def land(self, pending: PendingCommit) -> str:
-        """Append a commit; its id, "" if it changes nothing. Raises StorageFailed."""
-        objects = self._repository.objects
-        before = objects.commit(self.tip).tree if self.tip else NO_TREE
-        tree, new = graft(objects, before, pending.edits)
-        if tree == before:
-            return ""
-        commit = Commit(tree, (self.tip,) if self.tip else (), pending.author, GITMEM, pending.time, pending.message)
-        made = new_object("commit", commit.encode())
-        try:
-            self._held.enter_context(objects.written([*new, made]))
-        except OSError as error:
-            raise StorageFailed(error) from error
-        objects.keep_commit(replace(commit, oid=made.oid))
-        self.tip = made.oid
-        return made.oid
+        """Append a commit; its id, "" if it changes nothing. Raises Stale, StorageFailed."""
+        chain = Chain(self._repository.objects, self.tip)
+        commit = chain.add(pending)
+        if commit:
+            try:
+                self._held.enter_context(self._repository.objects.written(chain.new))
+            except OSError as error:
+                raise StorageFailed(error) from error
+            self.tip = commit
+        return commit
 
     def keep(self, ref: str) -> bool:
         """Have a new ref hold it; False if there is one of that name. Raises StorageFailed."""

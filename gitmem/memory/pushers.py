@@ -91,7 +91,7 @@ def _written(repository: Repository, edits: Mapping[str, NewObject | None]) -> b
 
 
 def _swapped(repository: Repository, edits: Mapping[str, NewObject | None]) -> bool:
-    from gitmem.memory.writer import graft
+    from gitmem.memory.chain import graft
 
     tip = repository.refs.read(PUSHERS_REF)
     before = repository.objects.commit(tip).tree if tip else NO_TREE

@@ -3,10 +3,10 @@
 from gitmem.git.chains import Chains, PutAway
 from gitmem.git.objects import Commit, new_object
 from gitmem.git.refs import RefLocked
+from gitmem.memory.chain import GITMEM
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import StorageFailed
 from gitmem.memory.view import Place
-from gitmem.memory.writer import GITMEM
 from gitmem.names import now
 
 

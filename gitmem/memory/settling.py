@@ -25,11 +25,11 @@ from gitmem.git.objects import Commit, NewObject, Objects, new_object
 from gitmem.git.repository import CLOSED, PROPOSALS, GitFailed, Repository, run_git
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
+from gitmem.memory.chain import GITMEM, graft
 from gitmem.memory.memory import FOUNDING, Memory
 from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_mark, merge_trees
 from gitmem.memory.settings import PATH, settings_of
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, Place, View
-from gitmem.memory.writer import GITMEM, graft
 from gitmem.names import shown, slugify
 from gitmem.records.codec import Problem
 

@@ -6,20 +6,17 @@ the ref holds even against programs that know nothing of that lock, such as a pu
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from filelock import FileLock
 
 from gitmem.git.maintenance import WRITE_LOCK, Upkeep
-from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, NewObject, Objects, Person, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
+from gitmem.memory.chain import Chain
 from gitmem.memory.pending import PendingCommit, Stale, StorageFailed
-from gitmem.memory.view import NO_TREE, names_at
 
-GITMEM = Person("gitmem", "gitmem@gitmem")
 _BATCH_MAX = 64
 _GATHER_SECONDS = 0.004
 _SWAP_TRIES = 20
@@ -39,6 +36,14 @@ class _Waiting:
 
     def fail(self, error: BaseException) -> None:
         self.error, self.done = error, True
+
+    def append_to(self, chain: Chain) -> None:
+        """Put its commit at the end of a chain, or note why that cannot be."""
+        self.error, self.commit = None, ""
+        try:
+            self.commit = chain.add(self.pending)
+        except Stale as stale:
+            self.error = stale
 
 
 class _Alone(_Waiting):
@@ -184,9 +189,9 @@ class Writer:
     def _write_ref(self, ref: str, batch: list[_Waiting]) -> None:
         for _ in range(_SWAP_TRIES):
             tip = self._repository.refs.read(ref)
-            chain = _Chain(self._repository.objects, tip)
+            chain = Chain(self._repository.objects, tip)
             for each in batch:
-                chain.add(each)
+                each.append_to(chain)
             try:
                 if chain.is_empty or self._publish(ref, tip, chain):
                     for each in batch:
@@ -197,81 +202,7 @@ class Writer:
         for each in batch:
             each.fail(StorageFailed(OSError(f"{ref} stays locked or keeps changing")))
 
-    def _publish(self, ref: str, tip: str | None, chain: "_Chain") -> bool:
+    def _publish(self, ref: str, tip: str | None, chain: Chain) -> bool:
         with self._repository.objects.written(chain.new) as made:
             self._upkeep.flushed(made)
             return self._repository.refs.swap(ref, tip, chain.head)
-
-
-class _Chain:
-    """Commits in memory on top of a tip, to be written in one flush."""
-
-    def __init__(self, objects: Objects, tip: str | None) -> None:
-        self._objects = objects
-        self._tip = self.head = tip or ""
-        self._tree = objects.commit(tip).tree if tip else NO_TREE
-        self.new: list[NewObject] = []
-
-    @property
-    def is_empty(self) -> bool:
-        return self.head == self._tip
-
-    def add(self, waiting: _Waiting) -> None:
-        """Append its commit, or note why that cannot be."""
-        waiting.error, waiting.commit = None, ""
-        pending = waiting.pending
-        if pending.base != self.head and (changed := self._changed(pending)):
-            waiting.error = Stale(self.head, changed)
-            return
-        tree, new = graft(self._objects, self._tree, pending.edits)
-        if tree == self._tree and not pending.merges:
-            return
-        parents = ((self.head,) if self.head else ()) + pending.merges
-        commit = Commit(tree, parents, pending.author, GITMEM, pending.time, pending.message)
-        made = new_object("commit", commit.encode())
-        waiting.commit = made.oid
-        self._objects.keep_commit(replace(commit, oid=made.oid))
-        self.new += [*new, made]
-        self.head, self._tree = made.oid, tree
-
-    def _changed(self, pending: PendingCommit) -> list[str]:
-        read = [path for path, seen in pending.reads.items() if self._entry(path) != seen]
-        listed = [path for path, seen in pending.listings.items() if names_at(self._objects, self._tree, path) != seen]
-        return read + listed
-
-    def _entry(self, path: str) -> Entry | None:
-        # the tree of an emptied ref is written with the batch, so it may not be there yet
-        return self._objects.entry(self._tree, path) if self._tree != NO_TREE else None
-
-
-def graft(objects: Objects, tree_oid: str, edits: Mapping[str, NewObject | None]) -> tuple[str, list[NewObject]]:
-    """A tree with files set or removed: its id, and the objects that are new. Folders that get empty go."""
-    new: list[NewObject] = [blob for blob in edits.values() if blob is not None]
-    oid = _graft(objects, tree_oid, {tuple(path.split("/")): blob for path, blob in edits.items()}, new)
-    if oid is None:
-        new.append(new_object("tree", b""))  # git wants even the empty tree to be there
-    return oid or NO_TREE, new
-
-
-def _graft(
-    objects: Objects, tree_oid: str, edits: Mapping[tuple[str, ...], NewObject | None], new: list[NewObject]
-) -> str | None:
-    tree = objects.tree(tree_oid) if tree_oid != NO_TREE else EMPTY_TREE
-    below: dict[str, dict[tuple[str, ...], NewObject | None]] = {}
-    for (name, *rest), blob in edits.items():
-        if rest:
-            below.setdefault(name, {})[tuple(rest)] = blob
-        else:
-            tree = tree.with_entry(name, Entry(FILE, blob.oid) if blob else None)
-    for name, inner in below.items():
-        old = tree.entries.get(name)
-        start = old.oid if old and old.mode == FOLDER else NO_TREE
-        grafted = _graft(objects, start, inner, new)
-        tree = tree.with_entry(name, Entry(FOLDER, grafted) if grafted else None)
-    if not tree.entries:
-        return None
-    made = new_object("tree", tree.data)
-    if made.oid != tree_oid:
-        objects.keep_tree(made.oid, tree)
-        new.append(made)
-    return made.oid

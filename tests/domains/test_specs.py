@@ -20,8 +20,8 @@ from gitmem.git.objects import FILE, Entry, new_object
 from gitmem.index.search import Index
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
+from gitmem.memory.chain import graft
 from gitmem.memory.memory import Memory
-from gitmem.memory.writer import graft
 from gitmem.records.codec import decode, encode
 from gitmem.records.kind import Record, kind_of
 from tests.conftest import Team, git

@@ -13,10 +13,10 @@ from gitmem.facade.cli import commands
 from gitmem.git.chains import Chains
 from gitmem.git.objects import Commit, Person, new_object
 from gitmem.git.repository import MAIN
+from gitmem.memory.chain import GITMEM
 from gitmem.memory.memory import Memory
 from gitmem.memory.rerooting import begin_anew
 from gitmem.memory.view import Place
-from gitmem.memory.writer import GITMEM
 from gitmem.names import now
 from gitmem.verbs import VERBS
 from tests.conftest import Team, git

@@ -12,8 +12,8 @@ from gitmem.domains.undo.taking_back import InTheWay, Step, TakingBack, steps_of
 from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.git.objects import Commit
 from gitmem.git.repository import MAIN, run_git
+from gitmem.memory.chain import GITMEM
 from gitmem.memory.gate import GateRefused
-from gitmem.memory.writer import GITMEM
 from gitmem.names import parse_when, shown
 from gitmem.verbs import verb
 
