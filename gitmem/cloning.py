@@ -1,8 +1,8 @@
 """Cloning a memory: a bare repository that is a whole memory, or a worktree for a person."""
 
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gitmem.errors import BadArgument
@@ -33,13 +33,20 @@ def folder_for(url: str, *, work: bool = False) -> Path:
 
 def clone(url: str, path: Path, *, options: Sequence[str] = (), asks: bool = False, progress: Progress | None = None) -> Memory:
     """A whole memory at `path`, in step with the one at `url`. Nothing stays there if it fails."""
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise NotEmpty(path)
-    if Path(url).expanduser().absolute() == path.absolute():  # there is no repository, and it must not be taken for what is made
-        raise NoRepository(url, "there is nothing")
-    existed = path.exists()
-    try:
+    with _made_at(path):
+        if Path(url).expanduser().absolute() == path.absolute():  # what is made must not be taken for what is cloned
+            raise NoRepository(url, "there is nothing")
         return _cloned(url, path, options, asks=asks, progress=progress)
+
+
+@contextmanager
+def _made_at(path: Path) -> Iterator[None]:
+    """Something is made at `path`, where nothing may be yet; if that fails, nothing stays. Raises NotEmpty, StorageFailed."""
+    existed = path.exists()
+    if existed and not (path.is_dir() and not any(path.iterdir())):
+        raise NotEmpty(path)
+    try:
+        yield
     except OSError as error:
         _clear(path, keep=existed)
         raise StorageFailed(error) from error
@@ -70,18 +77,12 @@ def _cloned(url: str, path: Path, options: Sequence[str], *, asks: bool, progres
 
 def clone_to_work(url: str, path: Path, *, asks: bool = False, progress: Progress | None = None) -> Path:
     """A person's clone, with the files of main in it: for editors, plain git and pull requests."""
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise NotEmpty(path)
-    existed = path.exists()
-    try:
+    with _made_at(path):
         path.mkdir(parents=True, exist_ok=True)
         Remote(path, "origin", url, asks=asks, progress=progress).clone_here(hubs.address(url))
         _check_worktree(path, url)
         configure_driver(path)
         take(installation(Site.at(path)).steps)
-    except BaseException:
-        _clear(path, keep=existed)
-        raise
     return path
 
 

@@ -86,13 +86,17 @@ def parse_when(text: str, *, clock: datetime | None = None) -> datetime | None:
         return None
 
 
+def counted(count: int, what: str) -> str:
+    """`1 problem`, `2 problems`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def age_in_words(moment: datetime, *, clock: datetime | None = None) -> str:
     """How long ago, in the largest unit that fits: `5 minutes`, `3 days`."""
     seconds = max(0, int(((clock or now()) - moment).total_seconds()))
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'s' if count > 1 else ''}"
+            return counted(seconds // size, unit)
     return "less than a minute"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gitmem.errors import BadArgument, Refused
+from gitmem.git.ancestry import is_ancestor
 from gitmem.git.objects import Commit
 from gitmem.git.repository import git_environment, run_git
 from gitmem.memory.memory import Memory
@@ -70,7 +71,7 @@ def bisect(memory: Memory, script: str, say: Callable[[str], None], *, good: str
         raise BadArgument("This memory has no commit yet.", fix="Record something first.")
     last = memory.commit_as_of(bad) if bad else head
     first = memory.commit_as_of(good) if good else run_git(memory.path, "rev-list", "--max-parents=0", last).split()[-1]
-    if run_git(memory.path, "merge-base", "--all", first, last).split() != [first] or first == last:
+    if first == last or not is_ancestor(memory.path, first, last):
         raise BadArgument(f"{first[:10]} does not come before {last[:10]}.", fix="Give an older commit as good than as bad.")
     with _laid_out(memory, script) as ground:
         for commit, which in ((last, "bad"), (first, "good")):

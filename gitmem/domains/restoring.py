@@ -13,6 +13,7 @@ from gitmem import founding
 from gitmem.domains.backup import ARCHIVE, FORMAT_VERSION, LOG, is_kept
 from gitmem.errors import Refused
 from gitmem.git import bundles
+from gitmem.git.ancestry import is_ancestor
 from gitmem.git.bundles import Bundle, DamagedBackup, NotABackup, Progress
 from gitmem.git.objects import MissingObject
 from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
@@ -127,7 +128,7 @@ def _goes_on(repository: Repository, before: Bundle, bundle: Bundle) -> bool:
     old, new = before.refs.get(MAIN), bundle.refs.get(MAIN)
     if old is None or new is None:
         return old is None
-    return run_git(repository.path, "merge-base", "--all", old, new).split() == [old]
+    return is_ancestor(repository.path, old, new)
 
 
 def _check_needs(bundle: Bundle, repository: Repository) -> None:

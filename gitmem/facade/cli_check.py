@@ -87,8 +87,10 @@ def _checked(site: "Site", base: str, caller: "Caller | None") -> "Checked":
 
 def _branched_off(site: "Site", base: str) -> str:
     """The commit where what is checked left `base`. Raises NoBase."""
+    from gitmem.git.ancestry import merge_base
+
     known = _asked(site.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
-    found = _asked(site.top, "merge-base", known, "HEAD") if known else ""
+    found = merge_base(site.top, known, "HEAD")
     if not found:
         shallow = _asked(site.top, "rev-parse", "--is-shallow-repository") == "true"
         raise NoBase(base, shallow=shallow, known=bool(known))
@@ -105,7 +107,7 @@ def _asked(folder: Path, *arguments: str) -> str:
 
 
 def _summary(found: "Checked") -> str:
-    from gitmem.memory.checking import counted
+    from gitmem.names import counted
 
     if found.problems:
         problems, files = counted(len(found.problems), "problem"), counted(found.files, "file")

@@ -3,14 +3,15 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import gitmem.domains.files  # noqa: F401  declares the record kinds of `main` and the gate's rules
 from gitmem.facade.verdict import Verdict
+from gitmem.git.ancestry import merge_base
 from gitmem.git.repository import MAIN, NO_COMMIT, PROPOSALS, GitFailed, Repository, run_git
 from gitmem.memory.caller import Caller
-from gitmem.memory.checking import Checked, check, counted
+from gitmem.memory.checking import Checked, check, report
 from gitmem.names import check_name
 
 
@@ -20,7 +21,7 @@ def _pre_commit(_: list[str]) -> Verdict:
     # git's own environment tells which index is being committed
     tree = subprocess.run(["git", "write-tree"], capture_output=True, text=True, check=True).stdout.strip()
     found = check(_repository(), head, tree)
-    return _verdict(found, "commit", "mend the files, stage them again, and commit.")
+    return _verdict(found, "commit", "mend the files, stage them again, and commit")
 
 
 def _pre_push(arguments: list[str]) -> Verdict:
@@ -39,23 +40,16 @@ def _pushed(remote: str, new: str, ref: str, old: str) -> Verdict:
         said = f"gitmem: {ref} cannot be deleted: it is the team's memory. Nothing was pushed."
         return Verdict() if proposed else Verdict(True, said)
     known = _revision(f"refs/remotes/{remote}/main") or (_revision(old) if not proposed else "")
-    if known and not proposed and _merge_base(known, new) != known:
+    if known and not proposed and merge_base(Path.cwd(), known, new) != known:
         return Verdict()  # git will refuse it: there is something new that has to be fetched first
-    base = _merge_base(known, new) if known else ""
+    base = merge_base(Path.cwd(), known, new)
     tree = run_git(Path.cwd(), "rev-parse", f"{new}^{{tree}}").strip()
     found = check(_repository(), base, tree, None if proposed else _caller())
-    return _verdict(found, "push", "mend the files, commit (or amend), and push again.")
+    return _verdict(found, "push", "mend the files, commit (or amend), and push again")
 
 
 def _verdict(found: Checked, what: str, fix: str) -> Verdict:
-    return Verdict(bool(found.problems), "\n".join(_report(found, what, fix)) if found.problems else "")
-
-
-def _report(found: Checked, what: str, fix: str) -> Iterator[str]:
-    """As the memory itself reports the problems of a push."""
-    yield f"gitmem: the {what} has {counted(len(found.problems), 'problem')}. Nothing was changed."
-    yield from (f"  {problem}" for problem in found.problems)
-    yield f"fix: {fix}"
+    return Verdict(bool(found.problems), "\n".join(report(found.problems, what, fix)) if found.problems else "")
 
 
 def _caller() -> Caller | None:
@@ -70,10 +64,6 @@ def _repository() -> Repository:
 
 def _revision(name: str) -> str:
     return _asked("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-
-
-def _merge_base(one: str, other: str) -> str:
-    return _asked("merge-base", one, other)
 
 
 def _asked(*arguments: str) -> str:

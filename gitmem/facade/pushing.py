@@ -68,9 +68,9 @@ class Push:
         tips = [each.new for each in self.updates if not each.is_gone and self.kind_of(each.new) in ("commit", "tag")]
         return self._listed(*tips, options=("--not", "--all")) if tips else []
 
-    def commits_onto(self, before: View, new: str) -> list[Commit]:
+    def commits_onto(self, old: str, new: str) -> list[Commit]:
         """The commits that a ref gets, also those that came with another one before, such as with a proposal."""
-        return self._listed(new, *([f"^{before.commit}"] if before.commit else []))
+        return self._listed(new, *([f"^{old}"] if old.strip("0") else []))
 
     def _listed(self, *tips: str, options: tuple[str, ...] = ()) -> list[Commit]:
         listing = git_here("rev-list", "--stdin", *options, stdin="\n".join(tips))
@@ -125,7 +125,7 @@ class Push:
         """What the gate gets to see if a commit is to follow on a view."""
         base = before.tree if before.tree != NO_TREE else None
         edits = {path: gate.Edit(was, now) for path, was, now in self._differences(base, new.tree)}
-        commits = self.commits_onto(before, new.oid)
+        commits = self.commits_onto(before.commit, new.oid)
         caller = self.pusher.caller(frozenset(self.authors_of(commits)))
         forced = any(gate.FORCED in each.trailers for each in commits)
         several = new.parents != (before.commit,)

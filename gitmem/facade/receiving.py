@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gitmem.facade.pushing import Push, Update, git_here
+from gitmem.facade.pushing import Push, Update
 from gitmem.facade.ref_rules import SPEAKING, TO_PROPOSE, reasons_of
 from gitmem.git.repository import MAIN, PROPOSALS
 from gitmem.memory.pushers import UNKNOWN, UNPROVEN, Note, note_of, note_push
@@ -71,11 +71,5 @@ def _note(push: Push) -> None:
     note_push(push.repository, {commit.oid: Note(who, how) for commit in push.commits})
     new = {commit.oid for commit in push.commits}
     as_proposed = [each for each in push.updates if each.ref == MAIN and each.new not in new]
-    merged = [oid for each in as_proposed for oid in _commits_between(each)]
+    merged = [commit.oid for each in as_proposed for commit in push.commits_onto(each.old, each.new)]
     note_push(push.repository, {oid: replace(note_of(push.repository, oid) or Note(), let_in_by=who) for oid in merged})
-
-
-def _commits_between(update: Update) -> list[str]:
-    """The commits that an update brings to its branch."""
-    before = "" if update.is_new else f"^{update.old}\n"
-    return git_here("rev-list", "--stdin", stdin=f"{update.new}\n{before}").split()

@@ -11,6 +11,7 @@ from gitmem.facade.pushing import Push, Update, git_here, merge_base
 from gitmem.git.objects import FILE, Entry
 from gitmem.git.repository import CLOSED, MAIN, NO_COMMIT, PROPOSALS, Repository
 from gitmem.memory import gate
+from gitmem.memory.checking import report
 from gitmem.memory.marks import Mark
 from gitmem.memory.pushers import UNKNOWN
 from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
@@ -237,7 +238,8 @@ def _gate(push: Push, before: View, new: str, *, proposed: bool = False) -> Reas
         problems += {each.path: each for each in _steps(change, new) if each.path not in told}.values()
     if problems:
         only_who = not proposed and before.place == MAIN_PLACE and not gate.check(replace(change, proposed=True))
-        yield from _listing(problems, f"propose it with '{TO_PROPOSE}'" if only_who else _MENDING[before.place == MAIN_PLACE])
+        fix = f"propose it with '{TO_PROPOSE}'" if only_who else _MENDING[before.place == MAIN_PLACE]
+        yield from report(problems, "push", fix)
 
 
 def _steps(change: gate.Change, new: str) -> Iterator[Problem]:
@@ -252,11 +254,3 @@ def _steps(change: gate.Change, new: str) -> Iterator[Problem]:
             if was is not None and entry not in (was, change.edits[path].new if path in change.edits else was):
                 step = replace(change, edits={path: gate.Edit(was, entry)})
                 yield from (replace(each, what=f"{each.what} (in commit {commit[:8]})") for each in owners_decide(step))
-
-
-def _listing(problems: list[Problem], fix: str) -> Reasons:
-    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    yield f"gitmem: the push has {count}. Nothing was changed."
-    for problem in sorted(problems, key=lambda each: (each.path, each.line, each.field)):
-        yield f"  {problem}"
-    yield f"fix: {fix}."

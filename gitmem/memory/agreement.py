@@ -8,7 +8,7 @@ from gitmem.git.refs import RefLocked
 from gitmem.git.remote import Update
 from gitmem.git.repository import run_git
 from gitmem.memory.chain import Chain
-from gitmem.memory.hubs import Hub, patience_of
+from gitmem.memory.hubs import Hub
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import PendingCommit, StorageFailed
 from gitmem.memory.sync import ROUNDS, StillRacing, Sync
@@ -28,7 +28,7 @@ class Agreement:
         self._memory = memory
         self._repository = memory.repository
         self._hub = hub
-        self._remote = hub.remote(memory.repository, patience=patience_of(memory.repository))
+        self._remote = hub.remote(memory.repository, patience=hub.patience)
         self.local_only = ""
 
     def land(self, pending: PendingCommit) -> str:

@@ -1,5 +1,6 @@
 """Checking: the gate's word on files that nobody asks to let in yet, in a clone or on a forge."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gitmem.git.repository import Repository
@@ -7,6 +8,7 @@ from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.settings import settings_of
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, View
+from gitmem.names import counted
 from gitmem.records.codec import Problem
 
 
@@ -29,9 +31,16 @@ def check(repository: Repository, base: str, tree: str, caller: Caller | None = 
     edits = {path: gate.Edit(was, now) for path, was, now in repository.objects.differences(known, tree)}
     asks = caller or Caller("unknown", "push")
     problems = gate.check(gate.Change(before, edits, asks, repository.objects.blob, proposed=caller is None))
-    return Checked(len(edits), tuple(sorted(problems, key=lambda each: (each.path, each.line, each.field))))
+    return Checked(len(edits), _in_order(problems))
 
 
-def counted(count: int, what: str) -> str:
-    """`1 problem`, `2 problems`."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def report(problems: Iterable[Problem], what: str, fix: str) -> Iterator[str]:
+    """The lines that refuse a push, or what could not be pushed, in the order of the files."""
+    listed = _in_order(problems)
+    yield f"gitmem: the {what} has {counted(len(listed), 'problem')}. Nothing was changed."
+    yield from (f"  {problem}" for problem in listed)
+    yield f"fix: {fix}."
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda each: (each.path, each.line, each.field)))

@@ -12,7 +12,7 @@ from gitmem.errors import Refused
 from gitmem.git.objects import FILE, Entry
 from gitmem.memory.caller import Caller
 from gitmem.memory.view import View
-from gitmem.names import name_problem, shown
+from gitmem.names import counted, name_problem, shown
 from gitmem.records.codec import Decoded, Problem
 from gitmem.records.kind import KINDS, kind_at
 
@@ -98,7 +98,7 @@ class GateRefused(Refused):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         listing = "\n".join(f"- {problem}" for problem in problems)
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        count = counted(len(problems), "problem")
         super().__init__(f"Nothing was written: {count}.\n{listing}", fix="Mend what is listed and try again.")
 
 

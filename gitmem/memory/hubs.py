@@ -16,7 +16,7 @@ from gitmem.memory.settings import settings_of
 from gitmem.memory.view import MAIN_PLACE, ParsedFiles, View
 from gitmem.names import check_name, name_problem, shown
 
-PATIENCE_SECONDS = 5.0  # for which an agent's call waits for a hub
+PATIENCE_SECONDS = 5.0  # `gitmem.hubPatience` of the configuration sets another one
 DEFAULT_NAME = "hub"
 TAGS = ("refs/tags/specs/", "refs/tags/state/", CLOSED)
 AGREED = "refs/agreed/"
@@ -25,11 +25,15 @@ _SECRET = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
 
 @dataclass(frozen=True)
 class Hub:
-    """A repository that the memory is kept in step with. `decides`: it says who holds locks and claims."""
+    """A repository that the memory is kept in step with.
+
+    `decides`: it says who holds locks and claims. `patience`: for how many seconds a call waits for it to say so.
+    """
 
     name: str
     url: str
     decides: bool = False
+    patience: float = PATIENCE_SECONDS
 
     @property
     def shown_url(self) -> str:
@@ -120,8 +124,14 @@ def hubs(repository: Repository) -> list[Hub]:
     """All hubs of a memory, by name."""
     settings = dict(_settings(repository))
     names = sorted(found[1] for key in settings if (found := re.fullmatch(r"remote\.(.+)\.gitmem", key)))
-    deciding = settings.get("gitmem.hub", "")
-    return [Hub(name, settings.get(f"remote.{name}.url", ""), name == deciding) for name in names]
+    deciding, patience = settings.get("gitmem.hub", ""), _patience(settings.get("gitmem.hubpatience", ""))
+    return [Hub(name, settings.get(f"remote.{name}.url", ""), name == deciding, patience) for name in names]
+
+
+def _patience(text: str) -> float:
+    with suppress(ValueError):
+        return max(0.1, float(text))
+    return PATIENCE_SECONDS
 
 
 def hub_named(repository: Repository, name: str) -> Hub:
@@ -137,13 +147,6 @@ def deciding_hub(repository: Repository) -> Hub | None:
     if "[remote " not in (repository.path / "config").read_text("utf-8", "replace"):
         return None  # most memories have none, and every lock asks
     return next((hub for hub in hubs(repository) if hub.decides), None)
-
-
-def patience_of(repository: Repository) -> float:
-    """For how many seconds a call waits for the hub: `gitmem.hubPatience` of the configuration."""
-    with suppress(ValueError):
-        return max(0.1, float(dict(_settings(repository)).get("gitmem.hubpatience", PATIENCE_SECONDS)))
-    return PATIENCE_SECONDS
 
 
 def _settings(repository: Repository) -> Iterator[tuple[str, str]]:

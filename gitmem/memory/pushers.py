@@ -13,7 +13,7 @@ from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
 from gitmem.memory.pending import StorageFailed
 from gitmem.memory.view import NO_TREE
-from gitmem.names import now
+from gitmem.names import counted, now
 
 UNKNOWN = "unknown"  # whoever pushes and proves nothing
 PUSHERS_REF = "refs/notes/pushers"
@@ -98,7 +98,7 @@ def _swapped(repository: Repository, edits: Mapping[str, NewObject | None]) -> b
     tree, new = graft(repository.objects, before, edits)
     if tree == before:
         return True
-    message = f"pushed: {len(edits)} commit{'s' if len(edits) > 1 else ''}\n"
+    message = f"pushed: {counted(len(edits), 'commit')}\n"
     commit = Commit(tree, (tip,) if tip else (), _GITMEM, _GITMEM, now(), message)
     made = new_object("commit", commit.encode())
     with repository.objects.written([*new, made]):

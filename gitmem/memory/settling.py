@@ -20,9 +20,10 @@ from functools import cached_property
 from hashlib import sha256
 
 from gitmem.errors import GitmemError
+from gitmem.git.ancestry import merge_bases
 from gitmem.git.log import last_touched
 from gitmem.git.objects import Commit, NewObject, Objects, new_object
-from gitmem.git.repository import CLOSED, PROPOSALS, GitFailed, Repository, run_git
+from gitmem.git.repository import CLOSED, PROPOSALS, Repository
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.chain import GITMEM, graft
@@ -30,7 +31,7 @@ from gitmem.memory.memory import FOUNDING, Memory
 from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_mark, merge_trees
 from gitmem.memory.settings import PATH, settings_of
 from gitmem.memory.view import MAIN_PLACE, NO_TREE, Place, View
-from gitmem.names import shown, slugify
+from gitmem.names import counted, shown, slugify
 from gitmem.records.codec import Problem
 
 _MERGE = "merge what two clones did\n\nGitmem-Verb: sync\n"
@@ -67,7 +68,7 @@ class BadArrival(GitmemError):
         self.problems = problems
         listing = "\n".join(f"- {problem}" for problem in problems)
         super().__init__(
-            f"{ref} was not taken over, {len(problems)} problem{'s' if len(problems) > 1 else ''}:\n{listing}",
+            f"{ref} was not taken over, {counted(len(problems), 'problem')}:\n{listing}",
             fix="Mend the files where they come from, and sync again. Nothing of it was changed here.",
         )
 
@@ -142,7 +143,7 @@ class _Commits:
             _check_is_memory(self._memory.view(commit=self._theirs))
         if not (self._ours and self._theirs):  # 2
             return self._one_sided()
-        bases = merge_bases(self._memory.repository, self._ours, self._theirs)
+        bases = merge_bases(self._memory.path, self._ours, self._theirs)
         if self._theirs in bases:  # 3
             return self._moved_to(self._ours)
         if self._ours in bases:
@@ -188,7 +189,7 @@ class _Commits:
         return self._merged_from(self._base_tree(sorted(bases)))
 
     def _leads_to(self, old: str, new: str) -> bool:
-        return old == new or old in merge_bases(self._memory.repository, old, new)
+        return old == new or old in merge_bases(self._memory.path, old, new)
 
     def _merged_from(self, base_tree: str) -> Settled:
         ours = Side(self._tree(self._ours), Touched(self._memory.repository, self._ours, self._theirs))
@@ -218,7 +219,7 @@ class _Commits:
             return NO_TREE
         tree = self._tree(bases[0])
         for other in bases[1:]:
-            common = merge_bases(self._memory.repository, bases[0], other)
+            common = merge_bases(self._memory.path, bases[0], other)
             first = Side(tree, Touched(self._memory.repository, bases[0], other))
             second = Side(self._tree(other), Touched(self._memory.repository, other, bases[0]))
             merged = self._merge(self._tree(min(common, default="")), first, second)
@@ -292,14 +293,6 @@ class Touched:
 
 def _opened(tree: str) -> str | None:
     return None if tree == NO_TREE else tree
-
-
-def merge_bases(repository: Repository, ours: str, theirs: str) -> list[str]:
-    """The best common ancestors of two commits."""
-    try:
-        return run_git(repository.path, "merge-base", "--all", ours, theirs).split()
-    except GitFailed:  # there is none
-        return []
 
 
 def _check_is_memory(view: View) -> None:

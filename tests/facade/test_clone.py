@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gitmem.cloning import NotEmpty, clone, clone_to_work, folder_for
+from gitmem.errors import GitmemError
 from gitmem.git.objects import LeftOut
 from gitmem.git.remote import AccessDenied, NoRepository, Unreachable
 from gitmem.git.repository import NotARepository, ShallowHistory
@@ -243,3 +244,11 @@ def test_a_clone_of_nothing_to_its_own_name_says_that_there_is_nothing(tmp_path:
 def test_a_memory_without_hubs_says_so(team: Team):
     code, out, said = run("--repo", str(team.memory.path), "hub", "list")
     assert (code, out, said) == (0, "", "there is no hub yet; add one with: gitmem hub add URL\n")
+
+
+def test_what_cannot_be_made_is_said_for_both_sorts_of_clone(team: Team, tmp_path: Path):
+    (tmp_path / "file").write_text("a file, and no folder")
+    for made in (clone, clone_to_work):
+        with pytest.raises(GitmemError, match=r"could not be written|nothing can be made there"):
+            made(str(team.memory.path), tmp_path / "file" / "below")
+    assert (tmp_path / "file").read_text() == "a file, and no folder"

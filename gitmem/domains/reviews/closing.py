@@ -21,7 +21,8 @@ from gitmem.domains.reviews.record import (
     branch_of,
     place_of,
 )
-from gitmem.domains.reviews.standing import Standing, branches, merge_base, merged_branches, record_of, standing
+from gitmem.domains.reviews.standing import Standing, branches, merged_branches, record_of, standing
+from gitmem.git.ancestry import merge_base
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import CLOSED
 from gitmem.memory.pending import StorageFailed
@@ -156,7 +157,7 @@ def tidy(desk: Desk, *, merged_by: str = "", before: str = "", but: Iterable[str
 
 
 def _as_merged(found: Standing, by: str, before: str) -> Ending:
-    base = merge_base(found.memory, before, found.tip) if before else found.record.base if found.record else ""
+    base = merge_base(found.memory.path, before, found.tip) if before else found.record.base if found.record else ""
     objects = found.memory.repository.objects
     last, start = found.last, objects.commit(base).tree if base else None
     changes = objects.differences(start, last.tree) if last else ()

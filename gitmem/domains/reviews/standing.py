@@ -17,6 +17,7 @@ from gitmem.domains.reviews.record import (
     place_of,
 )
 from gitmem.errors import BadArgument, NotFound, closest
+from gitmem.git.ancestry import merge_base
 from gitmem.git.objects import Commit, Difference, MissingObject
 from gitmem.git.repository import CLOSED, MAIN, PROPOSALS, GitFailed, run_git, written_in
 from gitmem.memory.memory import Memory
@@ -65,10 +66,10 @@ class Standing:
     def base(self) -> str:
         """The commit of main that it goes out from; "" if it has none."""
         if self.status != "merged" or self.record is None:
-            return merge_base(self.memory, self.memory.head(), self.tip)
+            return merge_base(self.memory.path, self.memory.head(), self.tip)
         before = _commit(self.memory, self.record.commit)
         if before and len(before.parents) > 1:
-            return merge_base(self.memory, before.parents[0], self.tip)
+            return merge_base(self.memory.path, before.parents[0], self.tip)
         return self.record.base
 
     @property
@@ -140,14 +141,6 @@ def project_of(paths: Iterable[str]) -> str:
     """The one project that paths are in; `shared` if there is no such one."""
     scopes = {path.split("/")[1] if path.startswith("projects/") else SHARED for path in paths}
     return scopes.pop() if len(scopes) == 1 else SHARED
-
-
-def merge_base(memory: Memory, one: str, other: str) -> str:
-    """The last commit that two have in common; "" if there is none."""
-    try:
-        return run_git(memory.path, "merge-base", one, other).strip() if one and other else ""
-    except GitFailed:
-        return ""
 
 
 def branches(memory: Memory) -> dict[str, str]:

@@ -10,6 +10,7 @@ from gitmem.domains.projects import may_act_for_others
 from gitmem.domains.undo.depending import Dependent, dependents
 from gitmem.domains.undo.taking_back import InTheWay, Step, TakingBack, steps_of
 from gitmem.errors import BadArgument, NotFound, Refused
+from gitmem.git.ancestry import is_ancestor
 from gitmem.git.objects import Commit
 from gitmem.git.repository import MAIN, run_git
 from gitmem.memory.chain import GITMEM
@@ -105,14 +106,11 @@ def _main_side(desk: Desk, commit: Commit) -> str:
     """
     if len(commit.parents) < 2 or commit.committer == GITMEM:
         return commit.parents[0] if commit.parents else ""
+    place = desk.memory.path
     for new, (old, _) in desk.memory.repository.refs.pushes(MAIN).items():
-        if old.strip("0") and _is_ancestor(desk, commit.oid, new) and not _is_ancestor(desk, commit.oid, old):
-            return next((parent for parent in commit.parents if _is_ancestor(desk, old, parent)), commit.parents[0])
+        if old.strip("0") and is_ancestor(place, commit.oid, new) and not is_ancestor(place, commit.oid, old):
+            return next((parent for parent in commit.parents if is_ancestor(place, old, parent)), commit.parents[0])
     return commit.parents[0]
-
-
-def _is_ancestor(desk: Desk, old: str, new: str) -> bool:
-    return run_git(desk.memory.path, "merge-base", "--all", old, new).split() == [old]
 
 
 def _authors_beside(desk: Desk, main: str, merge: Commit) -> set[str]:
