@@ -1,10 +1,11 @@
 """What verbs answer, as plain values with a schema: the same for every facade."""
 
-import dataclasses
 import typing
 from datetime import datetime
 from functools import cache
 from typing import Any
+
+from msgspec import Struct, structs
 
 from gitmem.names import format_time
 from gitmem.records.kind import Record, kind_of
@@ -27,7 +28,7 @@ def structured(answer: Answer) -> dict[str, Json]:
 
 
 def plain(value: Any) -> Json:
-    """A JSON value from what verbs return: records, dataclasses, tuples, mappings, times."""
+    """A JSON value from what verbs return: records, structs, tuples, mappings, times."""
     if value.__class__ in _PLAIN:
         return value
     match value:
@@ -39,15 +40,10 @@ def plain(value: Any) -> Json:
             return [plain(each) for each in value]
         case dict():
             return {str(key): plain(each) for key, each in value.items()}
-        case _ if dataclasses.is_dataclass(value):
-            return {name: plain(each) for name in _names(value.__class__) if (each := getattr(value, name)) is not None}
+        case Struct():
+            return {name: plain(each) for name in value.__struct_fields__ if (each := getattr(value, name)) is not None}
         case _:
             return value
-
-
-@cache
-def _names(cls: type) -> tuple[str, ...]:
-    return tuple(f.name for f in dataclasses.fields(cls))
 
 
 def _record(record: Record) -> dict[str, Json]:
@@ -70,14 +66,12 @@ def schema_of(verb: Verb) -> dict[str, Json]:
 def _schema(annotation: Any) -> dict[str, Json]:
     if isinstance(annotation, type) and issubclass(annotation, Record):
         return _record_schema(annotation)
-    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
-        hints = typing.get_type_hints(annotation)
-        fields = dataclasses.fields(annotation)
-        optional = {f.name for f in fields if type(None) in typing.get_args(hints[f.name])}
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
+        fields = structs.fields(annotation)
         return {
             "type": "object",
-            "properties": {f.name: _schema(hints[f.name]) for f in fields},
-            "required": [f.name for f in fields if f.name not in optional],
+            "properties": {f.name: _schema(f.type) for f in fields},
+            "required": [f.name for f in fields if type(None) not in typing.get_args(f.type)],
         }
     args = typing.get_args(annotation)
     if typing.get_origin(annotation) is tuple:

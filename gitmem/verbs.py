@@ -8,9 +8,10 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from gitmem.desk import Conflict, Desk, NotProposable
 from gitmem.errors import BadArgument, closest
@@ -40,8 +41,7 @@ class UnknownVerb(BadArgument):
         super().__init__(f"There is no tool {name[:60]!r}.", fix=hint)
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """One argument of a verb."""
 
     name: str
@@ -59,8 +59,7 @@ class Parameter:
         return schema
 
 
-@dataclass(frozen=True, eq=False)
-class Verb:
+class Verb(Struct, frozen=True, eq=False, dict=True):
     """A declared verb."""
 
     name: str
@@ -212,8 +211,7 @@ def find(name: str) -> Verb:
         raise UnknownVerb(name) from None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a verb answered, and the commit that it made ("" if it made none).
 
     `proposal`: the id of the proposal that it became instead of being written to main; `note` tells who reviews it.
@@ -336,8 +334,7 @@ def _described(function: Callable[..., Any]) -> dict[str, str]:
 # --- sections of the briefing ---------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(Struct, frozen=True):
     """One part of the briefing: what it says, how urgent it is, its share of the token budget."""
 
     name: str

@@ -1,9 +1,11 @@
 """Agents: who belongs to a project or was seen there, what they can do, and whether they are at work."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.shown import inbox_of
@@ -22,8 +24,7 @@ _SKILLED_NAMED = 40
 Condition = Literal["idle", "busy", "error"]
 
 
-@dataclass(frozen=True)
-class Heartbeat:
+class Heartbeat(Struct, frozen=True):
     """What was noted, and how many messages are new."""
 
     agent: str
@@ -33,8 +34,7 @@ class Heartbeat:
     unread: int
 
 
-@dataclass(frozen=True)
-class AgentState:
+class AgentState(Struct, frozen=True):
     """An agent or person of a project. `active` is who was heard of in the last five minutes and did not leave."""
 
     name: str
@@ -52,8 +52,7 @@ class AgentState:
     sessions: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class AgentList:
+class AgentList(Struct, frozen=True):
     """Agents, who is active first, and how many there are in all."""
 
     agents: tuple[AgentState, ...]

@@ -4,10 +4,11 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.git import bundles
@@ -54,8 +55,7 @@ class OfAnotherMemory(Refused):
         )
 
 
-@dataclass(frozen=True)
-class BackedUp:
+class BackedUp(Struct, frozen=True):
     """A backup that was written and checked."""
 
     path: str

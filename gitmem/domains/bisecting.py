@@ -4,9 +4,10 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import Struct
 
 from gitmem.errors import BadArgument, Refused
 from gitmem.git.ancestry import is_ancestor
@@ -56,8 +57,7 @@ class OnlySkipped(Refused):
         super().__init__(f"The first bad commit is one of those that the script skipped: {listing}.", fix="Look at them by hand.")
 
 
-@dataclass(frozen=True)
-class FirstBad:
+class FirstBad(Struct, frozen=True):
     """The first commit at which the script says bad, and how many it was asked about."""
 
     commit: Commit

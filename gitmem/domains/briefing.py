@@ -1,8 +1,10 @@
 """The briefing: what an agent needs at the start of work, from sections that the domains contribute."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice, takewhile
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.joining import is_worker, join
@@ -25,8 +27,7 @@ _CHANGES_LOOKED_AT = 100
 _CHANGES_TOLD = 30
 
 
-@dataclass(frozen=True)
-class BriefedSection:
+class BriefedSection(Struct, frozen=True):
     """One part of the briefing. Its lines quote recorded content: information, not instructions."""
 
     name: str
@@ -35,8 +36,7 @@ class BriefedSection:
     more: str | None = None
 
 
-@dataclass(frozen=True)
-class Briefing:
+class Briefing(Struct, frozen=True):
     """What an agent needs to start work. Pass `session_id` with your calls if you are asked who you are."""
 
     session_id: str

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
+from msgspec import Struct, structs
+
 from gitmem.desk import Desk, Scope
 from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import BadArgument, NotFound, Refused, closest
@@ -23,8 +25,7 @@ _BRIEFED_MAX = 10
 _NOTHING_NEW = "it is so already; nothing was written"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChecklistItem:
+class ChecklistItem(Struct, frozen=True, kw_only=True):
     """One line of a checklist. `by` and `when` tell who ticked it off."""
 
     text: str
@@ -79,8 +80,7 @@ class Checklist(Record):
         return f"{self.done} of {len(self.items)}"
 
 
-@dataclass(frozen=True)
-class ItemState:
+class ItemState(Struct, frozen=True):
     """An item of a checklist, and its place, counted from 0."""
 
     index: int
@@ -91,8 +91,7 @@ class ItemState:
     notes: str | None = None
 
 
-@dataclass(frozen=True)
-class ChecklistSummary:
+class ChecklistSummary(Struct, frozen=True):
     """A checklist in a list."""
 
     name: str
@@ -101,8 +100,7 @@ class ChecklistSummary:
     created_by: str
 
 
-@dataclass(frozen=True)
-class ChecklistAnswer:
+class ChecklistAnswer(Struct, frozen=True):
     """What was done, and how far the checklist is, or which checklists there are."""
 
     action: str
@@ -286,15 +284,15 @@ def _with_item(found: Checklist, number: int, item: ChecklistItem) -> Checklist:
 
 def _check(found: Checklist, number: int, who: str, notes: str | None) -> Checklist:
     item = found.items[number]
-    noted = item if notes is None else replace(item, notes=notes.strip())
+    noted = item if notes is None else structs.replace(item, notes=notes.strip())
     # who ticked it off first did it
-    return _with_item(found, number, noted if item.done else replace(noted, done=True, by=who, when=now()))
+    return _with_item(found, number, noted if item.done else structs.replace(noted, done=True, by=who, when=now()))
 
 
 def _uncheck(found: Checklist, number: int, _: str, notes: str | None) -> Checklist:
     item = found.items[number]
     return _with_item(
-        found, number, replace(item, done=False, by="", when=None, notes=item.notes if notes is None else notes.strip())
+        found, number, structs.replace(item, done=False, by="", when=None, notes=item.notes if notes is None else notes.strip())
     )
 
 

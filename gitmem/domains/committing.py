@@ -5,10 +5,11 @@ Hooks of a code repository ask here, so nothing that is slow to import is needed
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gitmem.domains import sessions
 from gitmem.domains.locks.patterns import PATTERN_MAX, canonical, overlap, problem_of
@@ -33,8 +34,7 @@ _FILES_MOST = 5  # told of one lock
 _NOT_IN_PATTERNS = re.compile(r"[\x00-\x1f\x7f\\*?]|[^\x20-\U0010ffff]")
 
 
-@dataclass(frozen=True)
-class InTheWay:
+class InTheWay(Struct, frozen=True):
     """What others hold or do where a commit changes files."""
 
     held: tuple[HeldLock, ...]  # exclusively: nobody else may change them
@@ -42,8 +42,7 @@ class InTheWay:
     work: tuple[OverlappingWork, ...]
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Struct, frozen=True):
     """What a commit is linked to; "" for what is not known."""
 
     item: str

@@ -1,7 +1,8 @@
 """The doctor: the verb, and what it answers. What is looked at is loaded when somebody asks."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.verbs import verb
@@ -9,8 +10,7 @@ from gitmem.verbs import verb
 State = Literal["ok", "warning", "problem"]
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that was looked at; `help` says what to do, "" where nothing is wrong; `fix` names the mending that does it."""
 
     name: str
@@ -23,8 +23,7 @@ class Finding:
         return f"{self.state}: {self.name}: {self.what}" + (f"\n  {self.help}" if self.help else "")
 
 
-@dataclass(frozen=True)
-class Health:
+class Health(Struct, frozen=True):
     """All findings about one memory."""
 
     path: str

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -12,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.domains.knowledge.record import MEMORY_TYPES, Knowledge, MemoryType, Status
 from gitmem.records.codec import decode, encode
@@ -33,8 +34,7 @@ _FRONT_MATTER = re.compile(r"---\n(?P<head>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL |
 _TYPE = re.compile(r"^(?P<key>memory_type|type)[ \t]*:[ \t]*[\"']?(?P<value>\w+)[\"']?[ \t]*$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Struct, frozen=True):
     """What a file says. `links` are the addresses of its links as typed, `status` is "" where it says none.
 
     `extra` is front matter that means nothing to gitmem, as typed; `notes` tell what could not be taken over.
@@ -52,8 +52,7 @@ class Document:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A stretch of a long document, and the heading under which it begins ("" if there is none)."""
 
     heading: str

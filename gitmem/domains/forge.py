@@ -1,7 +1,8 @@
 """Forges: the files by which a forge's own review holds pull requests against the gate."""
 
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from gitmem import assets
 from gitmem.errors import BadArgument
@@ -22,8 +23,7 @@ _PLACES: dict[Forge, dict[str, str]] = {
 _TRIES = 10
 
 
-@dataclass(frozen=True)
-class Added:
+class Added(Struct, frozen=True):
     """What was written into the memory, and what is there already and was left as it is."""
 
     written: tuple[str, ...]

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
+from msgspec import Struct
+
 from gitmem.desk import Desk
 from gitmem.domains.ownership.deciding import Deciding
 from gitmem.errors import BadArgument, NotFound, closest
@@ -52,8 +54,7 @@ def admins_set_guidelines(change: Change) -> Iterator[Problem]:
             yield Problem(path, "", what, needs_review=True)
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A guideline, to be followed."""
 
     name: str
@@ -64,8 +65,7 @@ class Rule:
     version: str
 
 
-@dataclass(frozen=True)
-class Guidelines:
+class Guidelines(Struct, frozen=True):
     """What was done, and the guidelines that it was about: shared ones first, each part from priority 1 on."""
 
     done: str

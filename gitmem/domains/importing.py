@@ -7,8 +7,10 @@ what changed in the memory since is left as it is, and where both changed, a per
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from gitmem.desk import UnknownProject
 from gitmem.domains import documents
@@ -38,16 +40,14 @@ _RELATIONS = (LINKS_TO, PART_OF, NEXT)
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Something to tell about one file."""
 
     source: str
     what: str
 
 
-@dataclass(frozen=True)
-class ImportReport:
+class ImportReport(Struct, frozen=True):
     """What an import did. Files in `left_out` are not in the memory, or not as they are now.
 
     `edited` were changed in the memory and not in their files, `gone` are records whose files are not there
@@ -106,8 +106,7 @@ class LeftOut(Exception):
     """A file that is not imported; the text says why."""
 
 
-@dataclass
-class _Draft:
+class _Draft(Struct):
     """A record to be, and the one that it is to replace."""
 
     document: Document
@@ -115,8 +114,7 @@ class _Draft:
     old: Knowledge | None
 
 
-@dataclass
-class _Told:
+class _Told(Struct):
     """What the report will say."""
 
     left_out: list[Notice] = field(default_factory=list)

@@ -2,7 +2,9 @@
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify
@@ -18,8 +20,7 @@ WORKER = "worker_"
 _UNNAMED = ("client", "none")
 
 
-@dataclass(frozen=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """Who starts, and what they have to be told about their name or standing ("" if nothing)."""
 
     caller: Caller

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gitmem import founding
 from gitmem.domains import health
@@ -18,8 +19,7 @@ from gitmem.memory.memory import Memory
 ASIDE = "damaged"  # a folder among gitmem's own: what is moved away is kept
 
 
-@dataclass(frozen=True)
-class Mended:
+class Mended(Struct, frozen=True):
     """What was done about findings, or why it could not be."""
 
     name: str

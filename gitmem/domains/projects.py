@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from msgspec import Struct
+
 from gitmem.desk import Desk, UnknownProject
 from gitmem.errors import BadArgument, NotFound, Refused, closest
 from gitmem.memory.gate import Change, rule
@@ -27,16 +29,14 @@ _PROJECT_FILE = re.compile(r"projects/[^/]+/project\.yaml")
 Tier = Literal["admin", "member", "pending"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Capability:
+class Capability(Struct, frozen=True, kw_only=True):
     """Something that a member can do."""
 
     name: str
     desc: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """An agent or a person who works on a project. `paths` are patterns of the code they work on."""
 
     name: str
@@ -160,8 +160,7 @@ def projects_stay_under_records(draft: "Draft") -> None:
             draft.take(path, None)
 
 
-@dataclass(frozen=True)
-class ProjectSummary:
+class ProjectSummary(Struct, frozen=True):
     """A project in a list."""
 
     name: str
@@ -169,8 +168,7 @@ class ProjectSummary:
     members: int
 
 
-@dataclass(frozen=True)
-class ProjectAnswer:
+class ProjectAnswer(Struct, frozen=True):
     """What was done, and the project or projects that it was about."""
 
     done: str

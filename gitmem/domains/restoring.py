@@ -3,10 +3,11 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import Struct
 
 import gitmem.domains.kinds  # noqa: F401  declares the record kinds and the gate's rules
 from gitmem import founding
@@ -71,8 +72,7 @@ class NotAsItShouldBe(Refused):
         )
 
 
-@dataclass(frozen=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """A memory that was brought back."""
 
     path: str

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from msgspec import Struct
+
 from gitmem.desk import Desk
 from gitmem.domains.projects import Capability, a_capability
 from gitmem.errors import BadArgument, NotFound, closest
@@ -87,8 +89,7 @@ class Session(Record):
         return self.ended.strftime("%Y-%m") if self.ended else "undated"
 
 
-@dataclass(frozen=True)
-class SessionSummary:
+class SessionSummary(Struct, frozen=True):
     """A session in a list."""
 
     id: str
@@ -100,8 +101,7 @@ class SessionSummary:
     ended: datetime | None = None
 
 
-@dataclass(frozen=True)
-class SessionList:
+class SessionList(Struct, frozen=True):
     """Sessions, newest first, and how many there are in all."""
 
     sessions: tuple[SessionSummary, ...]
@@ -109,8 +109,7 @@ class SessionList:
     total: int
 
 
-@dataclass(frozen=True)
-class SessionDetail:
+class SessionDetail(Struct, frozen=True):
     """One session, live or ended."""
 
     id: str
@@ -126,8 +125,7 @@ class SessionDetail:
     handoff_notes: str | None = None
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """An ended session: where its handoff is kept."""
 
     session_id: str

@@ -14,12 +14,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains import presence, sessions
@@ -52,8 +52,7 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 # --- what may go --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """What a rule gets to see: one project's ref of its family as it is, the time, what the team has set."""
 
     memory: Memory
@@ -71,8 +70,7 @@ Paths = Callable[[Look], Iterator[str]]
 Farewell = Callable[[Desk, Record], None]
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What may leave a family's refs, and what is done for each record before."""
 
     paths: Paths
@@ -123,8 +121,7 @@ def _last_sign(look: Look, session: LiveSession) -> datetime:
 # --- what is done -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """How many records left a ref."""
 
     family: str
@@ -132,8 +129,7 @@ class Dropped:
     records: int
 
 
-@dataclass(frozen=True)
-class Archived:
+class Archived(Struct, frozen=True):
     """A history that was put away, in a file of the folder `archive`."""
 
     family: str
@@ -142,8 +138,7 @@ class Archived:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class Tended:
+class Tended(Struct, frozen=True):
     """What was done, and what could not be."""
 
     dropped: tuple[Dropped, ...]

@@ -6,10 +6,11 @@ they stood then. The rules themselves are today's, so a history from before a ru
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version
+
+from msgspec import Struct
 
 import gitmem.domains.kinds  # noqa: F401  declares the record kinds and the gate's rules
 from gitmem.domains.ownership.signers import keyring
@@ -33,8 +34,7 @@ _ONCE = ("Gitmem-Verb", "Gitmem-Session", "Gitmem-Key")
 _NOTED = "verified"
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Something that a commit should not have; `path` is "" if it is about the commit itself."""
 
     ref: str
@@ -49,8 +49,7 @@ class Fault:
         return f"{self.commit[:10]} {self.author}: {self.what}"
 
 
-@dataclass(frozen=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """What looking through the history found. `notes` are no faults, but worth knowing."""
 
     checked: int
@@ -60,8 +59,7 @@ class Verified:
     notes: tuple[Fault, ...]
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """A commit to be judged, on its ref."""
 
     place: Place

@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 import gitmem.domains.all  # noqa: F401  declares the verbs
 from gitmem import verbs
@@ -46,8 +47,7 @@ class Bug(GitmemError):
         )
 
 
-@dataclass(frozen=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """What came with a call beside its arguments; each facade fills in what it has.
 
     `meta` has keys such as `dev.gitmem/agent`, `headers` lower-case ones such as `x-gitmem-agent`;
@@ -70,8 +70,7 @@ class Claims:
         return ""
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """Who calls, and about which project ("" if nothing says)."""
 
     caller: Caller

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from gitmem.errors import GitmemError
 from gitmem.facade.cli import DONE, REFUSED, SPECIAL
@@ -147,8 +147,7 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-@dataclass(frozen=True)
-class _Finding:
+class _Finding(Struct, frozen=True):
     """A problem in the Code Quality report of GitLab."""
 
     problem: "Problem"
@@ -181,7 +180,7 @@ LAYOUTS: dict[str, Callable[[Iterable["Problem"]], None]] = {"text": _as_text, "
 @pass_given
 def forge(given: Given, name: str, *, overwrite: bool) -> None:
     """Put a forge's files into the memory."""
-    from dataclasses import asdict
+    from msgspec.structs import asdict
 
     import gitmem.domains.files  # noqa: F401  declares the record kinds of `main` and the gate's rules
     from gitmem.domains import forge as domain

@@ -3,12 +3,12 @@
 import gc
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import asdict
 
 from gitmem.facade.cli import DONE, REFUSED, SPECIAL
 from gitmem.facade.given import Given, logged_to_file

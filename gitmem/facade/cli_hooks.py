@@ -1,11 +1,11 @@
 """`gitmem hooks`: puts gitmem's hooks beside those that are there, shows how they stand, and takes them away."""
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import asdict
 
 from gitmem.errors import GitmemError
 from gitmem.facade.cli import DONE, REFUSED, SPECIAL, common_options

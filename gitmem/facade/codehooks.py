@@ -5,9 +5,10 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gitmem.facade.verdict import Verdict
 
@@ -20,8 +21,7 @@ NOTES = "gitmem"
 _NOTE_TRIES = 5
 
 
-@dataclass(frozen=True)
-class Where:
+class Where(Struct, frozen=True):
     """The memory, the project and the agent that a repository of code belongs to."""
 
     repo: str

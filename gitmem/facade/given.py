@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from gitmem.facade.calls import Claims, Office
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from gitmem.memory.memory import Memory
 
 
-@dataclass
-class Given:
+class Given(Struct):
     """The options that every command takes; "" or False where one is not given."""
 
     repo: str = ""

@@ -7,7 +7,6 @@ answers. Both protocol eras are served, so nothing depends on a connection or an
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ from mcp import MCPError
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from msgspec import Struct
 
 from gitmem import answers, verbs
 from gitmem.errors import GitmemError, NotFound
@@ -70,8 +70,7 @@ HELP = Verb("help", _help, writes=False, destructive=False, idempotent=True, cor
 CALL = Verb("call", _call, writes=True, destructive=True, idempotent=False, core=True, in_project=False)
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(Struct, frozen=True, dict=True):
     """Which tools are listed, and how their names begin."""
 
     listed: str = "core"

@@ -4,8 +4,10 @@ import os
 import pwd
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.domains.ownership.signers import keyring, person_of
 from gitmem.git.repository import Repository
@@ -24,8 +26,7 @@ _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "env"
 _DEPTH_MAX = 20
 
 
-@dataclass(frozen=True)
-class Pusher:
+class Pusher(Struct, frozen=True):
     """Who pushes, how that was proven, and for whom else they may speak; without a name, why nothing is proven."""
 
     name: str = ""
@@ -110,8 +111,7 @@ def _started_by_git() -> bool:
     return started_by.name == "git" and started_by.user == os.getuid()
 
 
-@dataclass(frozen=True)
-class _Process:
+class _Process(Struct, frozen=True):
     parent: int
     user: int
     name: str

@@ -2,9 +2,10 @@
 
 import os
 import subprocess
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+
+from msgspec import Struct
 
 from gitmem.domains.ownership.signers import names_of
 from gitmem.domains.projects import Project, admins_of, project_path
@@ -26,8 +27,7 @@ class TooMuch(Refused):
         super().__init__(f"gitmem: the push {what}. Nothing was changed.", fix="push it in parts.")
 
 
-@dataclass(frozen=True)
-class Update:
+class Update(Struct, frozen=True):
     """A ref that a push wants to move; `NO_COMMIT` stands for no ref."""
 
     old: str
@@ -45,8 +45,7 @@ class Update:
         return self.new == NO_COMMIT
 
 
-@dataclass(frozen=True)
-class Push:
+class Push(Struct, frozen=True, dict=True):
     """A push, before anything of it has come in."""
 
     repository: Repository

@@ -1,7 +1,8 @@
 """Receiving a push: who brings it, whose work it is, and whether it may come in."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gitmem.facade.pushing import Push, Update
 from gitmem.facade.ref_rules import SPEAKING, TO_PROPOSE, reasons_of

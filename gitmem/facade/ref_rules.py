@@ -1,7 +1,8 @@
 """What holds for each ref that a push wants to move: main and proposals, other branches, tags, what agents coordinate with."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gitmem.domains.ownership.deciding import owners_decide
 from gitmem.domains.reviews.record import FAMILY, Proposal, path_of

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gitmem import answers
 from gitmem.domains.messages.listing import unread_of
@@ -24,8 +25,7 @@ _INBOX_LIMIT = 100
 OVERVIEW = "project"
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A resource in a list."""
 
     uri: str
@@ -34,8 +34,7 @@ class Listed:
     mime_type: str
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """A resource's text."""
 
     text: str
@@ -104,8 +103,7 @@ def _record_path(view: View, record_id: str, scope: str) -> str:
     return path
 
 
-@dataclass(frozen=True)
-class Prompt:
+class Prompt(Struct, frozen=True):
     """A text that a person inserts to set an agent to work. `{tool}` stands for the tools' prefix."""
 
     name: str

@@ -1,10 +1,9 @@
 """What a hook in a clone has to say. Apart from the hooks, so that it is one class whichever of them is started."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass
-class Verdict:
+class Verdict(Struct):
     """What is said, and whether git is stopped."""
 
     refuses: bool = False

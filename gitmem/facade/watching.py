@@ -1,7 +1,8 @@
 """Inboxes that clients watch: which of them got something new since they were last looked at."""
 
 import threading
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gitmem.domains.messages.mailbox import Listing, mailbox_of
 from gitmem.domains.messages.record import place_of
@@ -9,8 +10,7 @@ from gitmem.facade.resources import inbox_named
 from gitmem.memory.memory import Memory
 
 
-@dataclass
-class _Watched:
+class _Watched(Struct):
     """One inbox, by whom many it is watched, and what was in it at the last look."""
 
     project: str

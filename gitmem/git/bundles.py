@@ -16,9 +16,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from gitmem.errors import Refused
 from gitmem.git.objects import flush_folder, new_object
@@ -63,8 +64,7 @@ class DamagedBackup(Refused):
         )
 
 
-@dataclass(frozen=True)
-class Bundle:
+class Bundle(Struct, frozen=True):
     """A backup's file: what its header says, with `start` where the pack begins."""
 
     path: Path
@@ -155,8 +155,7 @@ def _check_pack(bundle: Bundle, file: IO[bytes], progress: Progress) -> None:
         raise DamagedBackup(bundle.path, "its content does not fit its checksum, or it ends early")
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(Struct, frozen=True):
     """What is to be written: refs with what they hold, files of the repository, and what the backup says of itself."""
 
     refs: Mapping[str, str]

@@ -8,9 +8,10 @@ ref goes. Until the bundle is whole, the history is in the repository.
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import Struct
 
 from gitmem.errors import GitmemError
 from gitmem.git.objects import flush_folder
@@ -32,8 +33,7 @@ class BadBundle(GitmemError):
         )
 
 
-@dataclass(frozen=True)
-class PutAway:
+class PutAway(Struct, frozen=True):
     """A history that no longer belongs to its chain: `ref` holds its last commit, `tip`."""
 
     ref: str

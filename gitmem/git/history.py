@@ -4,9 +4,10 @@ import heapq
 import os
 import subprocess
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO
+
+from msgspec import Struct
 
 from gitmem.git.objects import Commit, MissingObject, Objects, Person
 from gitmem.git.repository import GitFailed, Repository
@@ -14,8 +15,7 @@ from gitmem.git.repository import GitFailed, Repository
 _STEPS_IN_PROCESS = 300
 
 
-@dataclass(frozen=True, slots=True)
-class LastChange:
+class LastChange(Struct, frozen=True):
     """The last commit that touched a file: when it was made, and its author's name."""
 
     time: datetime

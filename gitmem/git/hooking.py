@@ -15,10 +15,11 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
 
 from gitmem import assets
 from gitmem.errors import GitmemError
@@ -90,8 +91,7 @@ class NotInForce(GitmemError):
         )
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What the hooks of a code repository know of the memory; "" where the environment has to tell."""
 
     repo: str = ""
@@ -99,8 +99,7 @@ class Settings:
     agent: str = ""
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(Struct, frozen=True, dict=True):
     """A repository that hooks are put into. `common` is its git directory, the same for all of its worktrees."""
 
     role: Role
@@ -182,8 +181,7 @@ def _asked(folder: Path, *arguments: str) -> str:
 # --- what is to be done ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Steps, none of them taken yet, and what a person should know of them."""
 
     steps: tuple[Step, ...]
@@ -324,8 +322,7 @@ def _out_of_clone(site: Site) -> Plan:
 # --- how things are -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(Struct, frozen=True):
     """How the hooks of a repository stand. `broken` says what keeps gitmem's from running; `outdated` ones run."""
 
     path: str

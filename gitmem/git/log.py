@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.git.objects import Commit
 from gitmem.git.repository import Repository, ShallowHistory, run_git
@@ -14,8 +16,7 @@ _NO_BLOB = "0" * 40
 _BLAME_HEAD = re.compile(r"([0-9a-f]{40}) \d+ (\d+)(?: \d+)?")
 
 
-@dataclass(frozen=True)
-class FileVersion:
+class FileVersion(Struct, frozen=True):
     """What one commit did to a file: `blob` is its new version, "" if the commit removed it.
 
     `old_path` is where it stood before, which is another folder if the commit moved it.

@@ -15,10 +15,10 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from msgspec import Struct
 
 from gitmem.errors import GitmemError
 from gitmem.git.expiry import Expiry
@@ -46,8 +46,7 @@ WRITE_LOCK = "write.lock"  # held by who flushes, in gitmem's folder
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """What there is on disk."""
 
     packs: int
@@ -247,8 +246,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-@dataclass(frozen=True)
-class RawPack:
+class RawPack(Struct, frozen=True):
     """A pack as it is on disk: (id, offset, crc32) of each entry, and the packed bytes between header and checksum."""
 
     entries: list[tuple[bytes, int, int]]

@@ -14,7 +14,6 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import accumulate, count
 from pathlib import Path
@@ -24,6 +23,8 @@ from dulwich.object_format import SHA1
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ObjectID
 from dulwich.pack import PackFileDisappeared, pack_object_header
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.errors import GitmemError
 
@@ -72,8 +73,7 @@ class Entry(NamedTuple):
     oid: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewObject:
+class NewObject(Struct, frozen=True):
     """An object that is not on disk yet."""
 
     type: ObjectType
@@ -139,8 +139,7 @@ class Tree:
 EMPTY_TREE = Tree({}, [], [])
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """An author or committer."""
 
     name: str
@@ -156,8 +155,7 @@ def _in_one_field(text: str) -> str:
     return plain or "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """A commit. `message` includes its trailers."""
 
     tree: str

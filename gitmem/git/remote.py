@@ -8,9 +8,10 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
+
+from msgspec import Struct, field
 
 from gitmem.errors import GitmemError
 from gitmem.git.repository import run_git
@@ -119,8 +120,7 @@ _BOILERPLATE = re.compile(
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Update:
+class Update(Struct, frozen=True):
     """A ref of the other side that is to move from `old` ("": there must be none) to `new` ("": it is to go)."""
 
     ref: str
@@ -128,8 +128,7 @@ class Update:
     new: str
 
 
-@dataclass(frozen=True)
-class Pushed:
+class Pushed(Struct, frozen=True):
     """What became of an update: done, lost to somebody who was faster, or refused with what the other side said."""
 
     update: Update
@@ -137,8 +136,7 @@ class Pushed:
     said: str = ""
 
 
-@dataclass(frozen=True)
-class Remote:
+class Remote(Struct, frozen=True):
     """Another repository, as the one at `folder` knows it: by a name of its configuration, or by an address.
 
     `patience`: for how many seconds a command may run, None: for ever. `asks`: whether git may ask the person at the terminal.

@@ -3,8 +3,9 @@
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gitmem.git.objects import Objects
 
@@ -17,8 +18,7 @@ _FORGED = frozenset("BXR")
 _UNKNOWN_KEY = "is signed with a key that allowed_signers does not list"
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """Who signed a commit; "" and what is `wrong` if nobody did whose key is known."""
 
     commit: str

@@ -4,9 +4,10 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+
+from msgspec import Struct
 
 from gitmem.errors import GitmemError
 
@@ -34,8 +35,7 @@ class BusyConfig(GitmemError):
         )
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(Struct, frozen=True):
     """A file gets these bytes and this mode; None as `mode` keeps the one it has."""
 
     path: Path
@@ -66,8 +66,7 @@ class Write:
         beside.replace(self.path)
 
 
-@dataclass(frozen=True)
-class WriteConfig(Write):
+class WriteConfig(Write, frozen=True):
     """A file of git's configuration, which other programs may be writing: under git's own lock."""
 
     def take(self) -> None:
@@ -88,8 +87,7 @@ class WriteConfig(Write):
             raise
 
 
-@dataclass(frozen=True)
-class Delete:
+class Delete(Struct, frozen=True):
     """A file goes, and its folder with it if that was the last one."""
 
     path: Path
@@ -111,8 +109,7 @@ class Delete:
             self.path.parent.rmdir()
 
 
-@dataclass(frozen=True)
-class Rename:
+class Rename(Struct, frozen=True):
     """A file gets another name, with its bytes, its mode and whatever else it has."""
 
     path: Path

@@ -3,12 +3,12 @@
 import json
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
 import tantivy
+from msgspec import Struct, field
 
 from gitmem.index.follower import Snapshot
 from gitmem.index.overlay import Overlaid
@@ -33,8 +33,7 @@ Occur = Any  # tantivy's enumeration, which has no type
 Where = Mapping[str, Collection[str]]
 
 
-@dataclass(slots=True)
-class Candidate:
+class Candidate(Struct):
     """A passage that matches, of the index (`address`) or of the overlay; then its record, by its best passage."""
 
     score: float
@@ -51,8 +50,7 @@ class Candidate:
         return (self.score + opening) / 2
 
 
-@dataclass(frozen=True)
-class Ranked:
+class Ranked(Struct, frozen=True):
     """The best candidates, best first, and how many records match in all."""
 
     candidates: list[Candidate]
@@ -355,8 +353,7 @@ def _keep(kept: dict[int, Candidate], key: int, found: Candidate) -> None:
         found.opening = other if other.part == 0 else other.opening or found.opening
 
 
-@dataclass(frozen=True)
-class Card:
+class Card(Struct, frozen=True):
     """What the index keeps of a passage to show it."""
 
     path: str

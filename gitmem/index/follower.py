@@ -6,10 +6,12 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.errors import GitmemError
 from gitmem.git.history import last_changes
@@ -48,8 +50,7 @@ class Unwritable(GitmemError):
         )
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """All that a search at one commit needs."""
 
     base: Base
@@ -59,8 +60,7 @@ class Snapshot:
     rebuilding: bool = False
 
 
-@dataclass(frozen=True)
-class _Epoch:
+class _Epoch(Struct, frozen=True):
     """An index and the overlay that grows on it."""
 
     base: Base

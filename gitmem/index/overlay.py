@@ -9,7 +9,8 @@ import threading
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gitmem.index.analysis import terms
 from gitmem.index.passages import Change, Passage, key_of
@@ -19,8 +20,7 @@ from gitmem.index.schema import TEXT_FIELDS
 _FOREVER = 1 << 60
 
 
-@dataclass(frozen=True)
-class Analysed:
+class Analysed(Struct, frozen=True):
     """A passage with its terms counted."""
 
     passage: Passage
@@ -28,8 +28,7 @@ class Analysed:
     lengths: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """What became of a path at one step: its passages now (none: it is gone) and who changed it."""
 
     path: str
@@ -38,8 +37,7 @@ class Edit:
     was_there: bool
 
 
-@dataclass(slots=True)
-class Overlaid:
+class Overlaid(Struct):
     """One passage in the overlay. It stands from step `born` on, before step `died`."""
 
     passage: Passage
@@ -74,8 +72,7 @@ def rounded_length(length: int) -> int:
     return ((above >> shift) << shift) + 24
 
 
-@dataclass
-class _Line:
+class _Line(Struct):
     steps: dict[str, int] = field(default_factory=dict)
     edits: list[tuple[str, list[Edit]]] = field(default_factory=list)
 

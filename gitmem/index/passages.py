@@ -3,9 +3,10 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from gitmem.index.analysis import code_words, date_words, for_index
 from gitmem.records.kind import Record, kind_of
@@ -22,16 +23,14 @@ _UNKNOWN_TEXT = re.compile(r"^(?:[^\s:#]+:|-)[ \t]+(.*\w.*)$", re.MULTILINE)
 _BLANK = re.compile(r"\n\s*\n")
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """The last change of a file: when, and by whom."""
 
     time: datetime
     author: str
 
 
-@dataclass(frozen=True)
-class Passage:
+class Passage(Struct, frozen=True):
     """One document of the index. `texts` maps text fields to their prepared text."""
 
     path: str

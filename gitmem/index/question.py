@@ -7,8 +7,9 @@ and a little of the others, so that a word in both title and text does not count
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gitmem.index.analysis import humps, identifiers, is_unspaced, terms, whole, words
 from gitmem.index.schema import TEXT_FIELDS
@@ -44,8 +45,7 @@ class Vocabulary(Protocol):
         """Terms that are one slip of the pen away."""
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """One term in one field, how many passages have it, and a factor for its score."""
 
     field: str
@@ -55,8 +55,7 @@ class Leaf:
     idf: float
 
 
-@dataclass(frozen=True)
-class Clause:
+class Clause(Struct, frozen=True):
     """All that may answer for one word of the question."""
 
     word: str
@@ -69,8 +68,7 @@ def worth(leaves: Iterable[Leaf]) -> float:
     return (K1 + 1) * 3 / (3 + K1) * (most[0] + TIE * sum(most[1:])) if most else 0.0
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(Struct, frozen=True):
     """A word of the question as typed (folded), its index term, and how much it counts."""
 
     plain: str

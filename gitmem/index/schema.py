@@ -1,17 +1,16 @@
 """What the search index is made of: its fields, how much each counts, and how words become terms."""
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import tantivy
+from msgspec import Struct
 
 # Part of the index folder's name: another number means that old folders are not looked at.
 SCHEMA_VERSION = 2
 
 
-@dataclass(frozen=True)
-class TextField:
+class TextField(Struct, frozen=True):
     """A field that words are looked for in, and how much a match in it counts."""
 
     name: str

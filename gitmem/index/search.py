@@ -1,9 +1,10 @@
 """Searching the memory: by words, by facets, by exact value, at any commit."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from gitmem.git.history import last_changes
 from gitmem.index.answer import Answer, Candidate, Where, card_at, card_of, explained
@@ -18,8 +19,7 @@ from gitmem.memory.view import View
 _NO_FILTER: Where = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """A record that matches. `section` is the heading of its best passage, "" if it is in one piece.
 
     `snippet` are the words around the match; `updated` and `updated_by` tell the last commit that touched
@@ -35,8 +35,7 @@ class Hit:
     explain: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """The answer to a search.
 
     `total` is how many records match in all, exact up to about a hundred and an estimate above. `commit`

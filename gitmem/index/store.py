@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tantivy
 from filelock import FileLock, Timeout
+from msgspec import Struct, field
 
 from gitmem.index.passages import Change, Passage, key_of
 from gitmem.index.schema import SENTINEL, TEXT_FIELDS, schema, stemming
@@ -54,8 +54,7 @@ def reading() -> Iterator[None]:
         raise Damaged(str(error)) from None
 
 
-@dataclass(frozen=True)
-class Hits:
+class Hits(Struct, frozen=True):
     """What the index itself has for a query: how many passages, and the first of them in order.
 
     `rows` are (score, the key of its record, time of its last change, number of its part, address) of each.
@@ -65,8 +64,7 @@ class Hits:
     rows: list[tuple[float, int, int, int, Any]]
 
 
-@dataclass(frozen=True)
-class Base:
+class Base(Struct, frozen=True):
     """The index as it is on disk at one commit; it does not change while it is held."""
 
     commit: str
@@ -74,13 +72,13 @@ class Base:
     records: int
     searcher: Any
     averages: dict[str, float]
-    files: dict[str, tuple[int, int]] = field(repr=False)
-    counts: dict[tuple[frozenset[str], ...], int] = field(default_factory=dict, repr=False)  # records, by filter
-    frequencies: dict[tuple[str, str], int] = field(default_factory=dict, repr=False)  # passages, by field and term
-    beginnings: dict[tuple[str, str, int], list[str]] = field(default_factory=dict, repr=False)  # terms, by field, start, limit
-    queries: dict[tuple[str, str, float], Any] = field(default_factory=dict, repr=False)  # by field, term and weight
-    listings: dict[Any, Hits] = field(default_factory=dict, repr=False)  # hits without a question, by filter and number
-    totals: dict[Any, dict[str, int]] = field(default_factory=dict, repr=False)  # records by value of a facet, by filter
+    files: dict[str, tuple[int, int]]
+    counts: dict[tuple[frozenset[str], ...], int] = field(default_factory=dict)  # records, by filter
+    frequencies: dict[tuple[str, str], int] = field(default_factory=dict)  # passages, by field and term
+    beginnings: dict[tuple[str, str, int], list[str]] = field(default_factory=dict)  # terms, by field, start, limit
+    queries: dict[tuple[str, str, float], Any] = field(default_factory=dict)  # by field, term and weight
+    listings: dict[Any, Hits] = field(default_factory=dict)  # hits without a question, by filter and number
+    totals: dict[Any, dict[str, int]] = field(default_factory=dict)  # records by value of a facet, by filter
 
     def intact(self) -> bool:
         """Whether the files still are what they were when they were opened."""

@@ -1,8 +1,10 @@
 """Who asks for a change, and how they proved it."""
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from gitmem.git.objects import Person
 
@@ -10,8 +12,7 @@ from gitmem.git.objects import Person
 Proof = Literal["key", "session", "declared", "client", "push", "unknown", "none"]
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """An agent or a person. `session` and `key` are ids that become trailers of their commits.
 
     `speaks_for`: whose work they may bring beside their own, such as that of the agents on their machine, where `*`
@@ -27,7 +28,7 @@ class Caller:
 
     def __post_init__(self) -> None:
         # a client may send half of a surrogate pair, which no file can hold
-        object.__setattr__(self, "name", self.name.encode(errors="replace").decode())
+        force_setattr(self, "name", self.name.encode(errors="replace").decode())
 
     @property
     def is_gitmem(self) -> bool:

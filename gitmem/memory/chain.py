@@ -1,7 +1,8 @@
 """Chains: what is pending becomes commits on top of a tip, in memory, to be written in one flush."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, NewObject, Objects, Person, new_object
 from gitmem.memory.pending import PendingCommit, Stale

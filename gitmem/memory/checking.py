@@ -1,7 +1,8 @@
 """Checking: the gate's word on files that nobody asks to let in yet, in a clone or on a forge."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gitmem.git.repository import Repository
 from gitmem.memory import gate
@@ -12,8 +13,7 @@ from gitmem.names import counted
 from gitmem.records.codec import Problem
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """How many files differ, and what is wrong with them, in the order of their paths."""
 
     files: int

@@ -6,7 +6,8 @@ run in a verb's transaction, in the pre-receive hook, and on what is checked or 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gitmem.errors import Refused
 from gitmem.git.objects import FILE, Entry
@@ -31,16 +32,14 @@ _SCOPE_NAME = re.compile(r"projects/([^/]*)/")
 _CONFLICT = re.compile(rb"<{7} |>{7} ")
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """What a change does to one path: from `old` to `new`; None where there is no file."""
 
     old: Entry | None
     new: Entry | None
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """A change that asks to be let in: the view before it, what differs, and who asks.
 
     `proposed`: it is only proposed, so what it may say is checked, but not who may say it. `reviewed`: paths of it

@@ -5,8 +5,10 @@ import pwd
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.remote import Progress, Remote
@@ -23,8 +25,7 @@ AGREED = "refs/agreed/"
 _SECRET = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
 
 
-@dataclass(frozen=True)
-class Hub:
+class Hub(Struct, frozen=True):
     """A repository that the memory is kept in step with.
 
     `decides`: it says who holds locks and claims. `patience`: for how many seconds a call waits for it to say so.

@@ -19,9 +19,11 @@ gate looks at the merge from there. Without one it is the side that is later as 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, TypeVar
+
+from msgspec import Struct
 
 from gitmem.git.objects import FILE, FOLDER, Entry, NewObject, Objects, new_object
 from gitmem.memory import gate
@@ -40,8 +42,7 @@ _ROUNDS_MAX = 20
 MERGER = Caller("gitmem", "none")
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(Struct, frozen=True):
     """What a merge could not hold: the file as it would be if the version that lost had won; None: it would be gone.
 
     `lost` goes well on top of the merged tree, at `path`: landed as a proposal, it says what a person has to decide.
@@ -52,12 +53,11 @@ class Loss:
     fields: tuple[str, ...]
     lost: bytes | None
     why: str
-    side: SideName = field(default="ours", compare=False)
-    is_told: bool = field(default=False, compare=False)  # whoever lost is told, and there is nothing left to decide
+    side: SideName = "ours"
+    is_told: bool = False  # whoever lost is told, and there is nothing left to decide
 
 
-@dataclass(frozen=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """A merge: what differs from our tree, the blobs in it that are new, and what was lost."""
 
     files: Mapping[str, Entry | None]
@@ -72,8 +72,7 @@ class Merged:
         return self.blobs.get(oid) or NewObject("blob", objects.blob(oid), oid)
 
 
-@dataclass(frozen=True)
-class MergedFile:
+class MergedFile(Struct, frozen=True):
     """A merged file; None: it is gone."""
 
     data: bytes | None
@@ -81,8 +80,7 @@ class MergedFile:
     losses: tuple[Loss, ...] = ()
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(Struct, frozen=True):
     """A file on one side: where it is, what it says, when that was said, by whom."""
 
     path: str
@@ -203,8 +201,7 @@ def _texts(base: Version | None, earlier: Version, later: Version) -> MergedFile
 # --- trees ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(Struct, frozen=True):
     """One side of a merge: its tree, and when each path of it was last touched."""
 
     tree: str

@@ -1,15 +1,15 @@
 """Pending commits: changes that are ready to be committed, and why one may not be. Light, since the push hook loads it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from gitmem.errors import GitmemError
 from gitmem.git.objects import Entry, NewObject, Person
 
 
-@dataclass(frozen=True)
-class PendingCommit:
+class PendingCommit(Struct, frozen=True):
     """A change that is ready to be committed: what it saw, what it does, how its commit is signed.
 
     `reads` maps every path that was looked at, and `edits` every path that changes, to what stood there

@@ -5,7 +5,8 @@ push is let in, so that none is ever missing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gitmem.errors import GitmemError
 from gitmem.git.objects import FOLDER, Commit, NewObject, Person, new_object
@@ -22,8 +23,7 @@ _GITMEM = Person("gitmem", "gitmem@gitmem")
 _TRIES = 100
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(Struct, frozen=True):
     """Who brought a commit to the memory, and how they proved who they are; `let_in_by`: who then took it into main."""
 
     pusher: str = ""

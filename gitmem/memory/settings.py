@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from msgspec import Struct
+
 from gitmem.errors import GitmemError
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.selection import last_selecting, selection_problem
@@ -31,8 +33,7 @@ class NewerFormat(GitmemError):
 Review = Literal["direct", "owner", "review"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Person:
+class Person(Struct, frozen=True, kw_only=True):
     """Somebody who pushes: by which names machines know them, and for whom they may speak (`*`: any name)."""
 
     name: str
@@ -41,8 +42,7 @@ class Person:
     speaks_for: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """How changes of some files come in: at once, at once from owners alone, or after somebody else's review."""
 
     review: Review

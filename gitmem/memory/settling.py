@@ -14,10 +14,12 @@ A tag that differs is taken as the other side has it. Marks have no history: the
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gitmem.errors import GitmemError
 from gitmem.git.ancestry import merge_bases
@@ -73,8 +75,7 @@ class BadArrival(GitmemError):
         )
 
 
-@dataclass(frozen=True)
-class Meeting:
+class Meeting(Struct, frozen=True):
     """A ref of two clones: what each has, and what both had when they last agreed ("": nothing)."""
 
     ref: str
@@ -84,8 +85,7 @@ class Meeting:
     landed: SideName | None = None  # the side that decides, if one does
 
 
-@dataclass(frozen=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """What a ref is to be on both sides ("": nothing), and how that came about.
 
     `came` and `went` count the files that are new to each side. `objects` are not on disk yet. `losses` are what the

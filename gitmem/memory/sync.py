@@ -6,9 +6,10 @@ and what both sides agreed on is noted last. Whoever comes again starts from wha
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
 
 from filelock import FileLock, Timeout
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.errors import GitmemError
 from gitmem.git.objects import NewObject
@@ -54,8 +55,7 @@ class AlreadySyncing(GitmemError):
         super().__init__("Another sync of this memory is under way.", fix="Wait for it; sync again if it did not help.")
 
 
-@dataclass(frozen=True)
-class RefReport:
+class RefReport(Struct, frozen=True):
     """What a sync did to one ref: how many files came and went, and whether both sides were merged."""
 
     ref: str
@@ -64,8 +64,7 @@ class RefReport:
     merged: bool = False
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A ref that could not be brought together, and why."""
 
     ref: str
@@ -73,8 +72,7 @@ class Refusal:
     fix: str = ""
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Struct, frozen=True):
     """What a sync with one hub did. `proposals` are the branches that keep what was lost on main."""
 
     hub: str

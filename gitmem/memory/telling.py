@@ -1,16 +1,16 @@
 """Telling those concerned what they have lost in a sync. Light, since servers load the domains and seldom sync."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from gitmem.memory.memory import Memory
     from gitmem.memory.merge import Loss
 
 
-@dataclass(frozen=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """What a merge of a ref could not hold."""
 
     ref: str

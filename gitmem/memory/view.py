@@ -1,8 +1,10 @@
 """A view: the memory as it was at one commit of one ref. Records read through it never change."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
+
+from msgspec import Struct
 
 from gitmem.errors import GitmemError, NotFound
 from gitmem.git.objects import FOLDER, Entry, Objects, new_object
@@ -16,8 +18,7 @@ NO_TREE = new_object("tree", b"").oid
 _PARSED_LIMIT = 20_000
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """A ref that gitmem keeps records on: `main`, or a family of refs with one ref a project."""
 
     family: str = "main"

@@ -6,10 +6,10 @@ could make of the file, and every problem.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from gitmem.names import shown
 from gitmem.records.kind import Field, Kind, Record, kind_of
@@ -23,8 +23,7 @@ _FENCE = "---\n"
 _END = re.compile(r"^---[ \t]*$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing wrong with one file, said so that its author can mend it.
 
     `field` is empty if the whole file is meant, `line` 0 if no line is known. `needs_review`: nothing is wrong with
@@ -42,8 +41,7 @@ class Problem:
         return f"{place}: {self.field} {self.what}" if self.field else f"{place}: {self.what}"
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """What could be read of a file: a record if at all possible, and the problems."""
 
     record: Record | None
@@ -206,8 +204,7 @@ class _BadYaml(Exception):
         self.what, self.line = what, line
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     value: Json
     text: str
     line: int

@@ -23,10 +23,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeVar
 
+from msgspec import Struct
+
 from gitmem.names import shard_of
 from gitmem.records.check import Check
 from gitmem.records.merging import Along, Rule, default_rule, prose
-from gitmem.records.shape import Shape, default_of, has_default, shape_of
+from gitmem.records.shape import Shape, shape_of
 
 IndexRole = Literal["title", "text", "keyword", "path", "code", "time"]
 MISSING = dataclasses.MISSING
@@ -109,8 +111,7 @@ def field(
     return dataclasses.field(default=default, metadata=about)
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Struct, frozen=True):
     """One declared field, with its shape resolved."""
 
     name: str
@@ -125,8 +126,7 @@ class Field:
     losing: Rule  # how what it says in a version that lost as a whole is proposed on top of the one that stays
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(Struct, frozen=True, dict=True):
     """A record class and what follows from its declaration."""
 
     name: str
@@ -140,8 +140,8 @@ class Kind:
             Field(
                 name=f.name,
                 shape=shape_of(hints[f.name]),
-                required=not has_default(f),
-                default=default_of(f) if has_default(f) else None,
+                required=f.default is MISSING,
+                default=None if f.default is MISSING else f.default,
                 description=f.metadata["description"],
                 index=f.metadata["index"],
                 checks=f.metadata["checks"],

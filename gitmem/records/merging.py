@@ -10,9 +10,11 @@ for a value that is not there, such as the base of what both sides added.
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Settled(NamedTuple):
@@ -38,8 +40,7 @@ class _Absent:
 ABSENT: Final = _Absent()
 
 
-@dataclass(frozen=True)
-class Along:
+class Along(Struct, frozen=True):
     """The field goes with another one: both come from the version whose `lead` is kept.
 
     `quiet`: what the other version said is no loss.
@@ -143,7 +144,7 @@ def prose(base: Any, earlier: Any, later: Any) -> Settled:
 
 
 def sections(split: Callable[[str], Any], join: Callable[[Any], str]) -> Rule:
-    """Prose of parts that `split` gives as a dataclass and `join` makes a text again: part by part."""
+    """Prose of parts that `split` gives as a struct and `join` makes a text again: part by part."""
 
     def merge(base: Any, earlier: Any, later: Any) -> Settled:
         parts = [split(each) if each is not ABSENT else ABSENT for each in (base, earlier, later)]
@@ -219,7 +220,7 @@ def keyed(key: str | Callable[[Any], Hashable], *, otherwise: Rule | None = None
     key_of: Callable[[Any], Hashable] = key if callable(key) else lambda item: getattr(item, key)
 
     def merge_one(base: Any, earlier: Any, later: Any) -> Settled:
-        if not is_dataclass(later) or otherwise is not None:
+        if not isinstance(later, Struct) or otherwise is not None:
             return (otherwise or latest_change)(base, earlier, later)
         return structure(type(later), **rules)(base, earlier, later)
 
@@ -235,7 +236,7 @@ def keyed(key: str | Callable[[Any], Hashable], *, otherwise: Rule | None = None
 
 
 def structure(cls: type, **rules: Rule) -> Rule:
-    """A dataclass: field by field, each as its type is or as `rules` say."""
+    """A struct: field by field, each as its type is or as `rules` say."""
     hints = typing.get_type_hints(cls)
 
     def rule_of(name: str) -> Rule:
@@ -249,7 +250,7 @@ def structure(cls: type, **rules: Rule) -> Rule:
 
 
 def _fieldwise(rule_of: Callable[[str], Rule], base: Any, earlier: Any, later: Any) -> tuple[Any, Any]:
-    names = [f.name for f in fields(later)]
+    names = later.__struct_fields__
     settled = {
         name: settle(rule_of(name), getattr(base, name, ABSENT), getattr(earlier, name), getattr(later, name))
         for name in names
@@ -318,6 +319,6 @@ def default_rule(annotation: Any) -> Rule:
         return union
     if origin in (dict, Mapping) or annotation in (dict, Any, object):
         return json_value
-    if origin is not Literal and isinstance(annotation, type) and is_dataclass(annotation):
+    if origin is not Literal and isinstance(annotation, type) and issubclass(annotation, Struct):
         return structure(annotation)
     return {str: text, datetime: greatest}.get(annotation, latest_change)

@@ -4,15 +4,15 @@ Record fields, verb parameters and answers share this one table, so that a file,
 command line and a schema can never disagree about what is accepted.
 """
 
-import dataclasses
 import json
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal
+
+from msgspec import Struct, structs
 
 from gitmem.names import format_time, parse_time, shown
 
@@ -47,8 +47,7 @@ class Scalar(str):
         return self
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """One type: `load` reads a plain value (Mismatch if it can't), `dump` writes one, `schema` describes it."""
 
     name: str
@@ -156,7 +155,7 @@ def _shape_of(annotation: Any, _spelled: str) -> Shape:
         return _sequence(shape_of(args[0]))
     if origin in (dict, Mapping) or annotation is dict:
         return _mapping(shape_of(args[1]) if args else _SIMPLE[Any])
-    if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
         return _structure(annotation)
     raise TypeError(f"no shape for {annotation!r}")
 
@@ -240,10 +239,9 @@ def _mapping(item: Shape) -> Shape:
     return Shape("mapping", load, dump, {"type": "object"} | ({"additionalProperties": item.schema} if item.schema else {}), None)
 
 
-def _structure(cls: type) -> Shape:
-    hints = typing.get_type_hints(cls)
-    parts = {f.name: (f, shape_of(hints[f.name])) for f in dataclasses.fields(cls)}
-    required = [name for name, (f, _) in parts.items() if not has_default(f)]
+def _structure(cls: type[Struct]) -> Shape:
+    parts = {f.name: (f, shape_of(f.type)) for f in structs.fields(cls)}
+    required = [name for name, (f, _) in parts.items() if f.required]
 
     def _misnamed(value: dict[str, Json]) -> Iterator[tuple[str, str]]:
         yield from (("".join(key), f"is not known; known are {', '.join(parts)}") for key in value if key not in parts)
@@ -271,18 +269,8 @@ def _structure(cls: type) -> Shape:
         return {
             name: shape.dump(getattr(value, name))
             for name, (f, shape) in parts.items()
-            if not has_default(f) or getattr(value, name) != default_of(f)
+            if f.required or getattr(value, name) != f.default
         }
 
     schema: dict[str, Json] = {"type": "object", "properties": {name: shape.schema for name, (_, shape) in parts.items()}}
     return Shape(f"mapping with {', '.join(parts)}", load, dump, schema | ({"required": required} if required else {}))
-
-
-def has_default(f: "dataclasses.Field[Any]") -> bool:
-    """Whether a dataclass field may be left out."""
-    return f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
-
-
-def default_of(f: "dataclasses.Field[Any]") -> Any:
-    """The value of a dataclass field that is left out."""
-    return f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default

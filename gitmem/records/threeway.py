@@ -1,16 +1,17 @@
 """The three-way merge of records: each field by the rule that its kind declares."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from msgspec import Struct
 
 from gitmem.records.codec import unknown_entries
 from gitmem.records.kind import Field, Kind, Record, kind_of
 from gitmem.records.merging import ABSENT, Along, Rule, Settled, json_value, same, settle, whoever_last
 
 
-@dataclass(frozen=True)
-class MergedRecord:
+class MergedRecord(Struct, frozen=True):
     """What became of two versions of a record.
 
     `lost` is the record as it would be with everything that is lost; `fields` are those in which it differs.

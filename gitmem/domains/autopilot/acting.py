@@ -1,8 +1,10 @@
 """Autopilot: which agents may act on messages without a person, how far, and what they did."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.autopilot.record import BUDGET_MAX, REASON_MAX, Autopilot
@@ -23,8 +25,7 @@ KEPT = timedelta(days=7)
 DIGEST_MAX_HOURS = 168
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What an agent may do without a person, and how much of it is left this hour."""
 
     agent: str
@@ -38,24 +39,21 @@ class Policy:
     set_by: str | None = None
 
 
-@dataclass(frozen=True)
-class PolicyList:
+class PolicyList(Struct, frozen=True):
     """The policies of a project. Who is not listed may not act without a person."""
 
     policies: tuple[Policy, ...]
     count: int
 
 
-@dataclass(frozen=True)
-class Paused:
+class Paused(Struct, frozen=True):
     """Whose autopilot was stopped."""
 
     paused: tuple[str, ...]
     count: int
 
 
-@dataclass(frozen=True)
-class BudgetCheck:
+class BudgetCheck(Struct, frozen=True):
     """Whether the caller may act on a message without a person, and why not."""
 
     allowed: bool
@@ -66,8 +64,7 @@ class BudgetCheck:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(Struct, frozen=True):
     """A message that an agent acted on without a person."""
 
     agent: str
@@ -79,8 +76,7 @@ class Action:
     status: str
 
 
-@dataclass(frozen=True)
-class AutopilotDigest:
+class AutopilotDigest(Struct, frozen=True):
     """What was done on autopilot, the newest first."""
 
     actions: tuple[Action, ...]

@@ -1,8 +1,9 @@
 """Many items in one commit: all of them or none, and every problem of every item at once."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from gitmem.desk import Conflict, Desk
 from gitmem.domains.backlog.dependencies import check_circles
@@ -33,8 +34,7 @@ _PLACEHOLDER = "untitled"
 Action = Literal["create", "update", "complete", "delete"]
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """What one commit did to several items, in the order in which they were sent."""
 
     action: str
@@ -45,8 +45,7 @@ class Batch:
     note: str | None = None
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """What becomes of one item: `old` is None for a new one, `new` for one that goes."""
 
     old: BacklogItem | None

@@ -1,7 +1,8 @@
 """The text of an item's file: the description, then the sections `## Plan` and `## Result` for those who read it."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # The headings of the sections, in the order in which they are written.
 HEADINGS = {"plan": "## Plan", "result": "## Result"}
@@ -10,8 +11,7 @@ _HEADING = re.compile(r" {0,3}##[ \t]+(plan|result)(?:[ \t]+#+)?[ \t]*", re.IGNO
 _FENCE = re.compile(r" {0,3}(?:(?P<ticks>`{3,})[^`]*|(?P<waves>~{3,}).*)")
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """What an item's text says; "" where it says nothing."""
 
     description: str = ""
@@ -63,8 +63,7 @@ def text_problem(text: str) -> str | None:
     return f"has the section {twice[0]} twice; one is accepted, with the text of both" if twice else None
 
 
-@dataclass(frozen=True)
-class _Scanned:
+class _Scanned(Struct, frozen=True):
     headings: tuple[tuple[int, str], ...]
     open_fence: str
 

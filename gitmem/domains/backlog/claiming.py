@@ -2,8 +2,10 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.backlog.dependencies import items_of, open_blockers
@@ -24,8 +26,7 @@ _SPREAD = 16
 LIMIT_MAX = 100
 
 
-@dataclass(frozen=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """An item that is yours now, with all that its file says. Its texts were recorded by others.
 
     `local_only`: why the hub does not know of it, so that somebody in another clone may have claimed the same.
@@ -49,8 +50,7 @@ class Claimed:
     local_only: str | None = None
 
 
-@dataclass(frozen=True)
-class ReadyItem:
+class ReadyItem(Struct, frozen=True):
     """An item that can be started now."""
 
     id: str
@@ -65,8 +65,7 @@ class ReadyItem:
     age: str | None = None
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """What can be started now, best first, and how much there is in all."""
 
     items: tuple[ReadyItem, ...]

@@ -1,8 +1,10 @@
 """What becomes of an item when its fields are set: one table of fields, for new items, edits and batches."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from gitmem.desk import Desk, UnknownProject
 from gitmem.domains.backlog.assigning import assignee
@@ -34,8 +36,7 @@ class Problems(BadArgument):
         super().__init__(f"Nothing was written: {count}.\n{listing}", fix=MEND)
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """Another item, in short."""
 
     id: str
@@ -44,8 +45,7 @@ class Reference:
     assigned_to: str | None = None
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True):
     """An item as it was just written, without its texts.
 
     `changed` tells the fields, `unblocked` what no longer waits for anything, `similar` unfinished items

@@ -1,7 +1,8 @@
 """The past of an item, from git: who changed which fields, through all its moves."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from gitmem.desk import BODY_MAX, Desk
 from gitmem.domains.backlog.drafting import changes
@@ -16,8 +17,7 @@ _CLOCKS_APART = timedelta(days=1)
 _GIT_BEGINS = datetime(2005, 4, 7, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class ItemEdit:
+class ItemEdit(Struct, frozen=True):
     """One change of an item: who made it, when, and what fields it changed."""
 
     version: str

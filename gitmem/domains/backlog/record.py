@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal, get_args
 
+from msgspec import structs
+
 from gitmem.domains.backlog.body import Parts, join, split, text_problem, tidy
 from gitmem.domains.knowledge.record import an_id
 from gitmem.memory.gate import BODY_MAX_BYTES
@@ -102,7 +104,7 @@ class BacklogItem(Record):
 
     def with_part(self, name: Literal["description", "plan", "result"], text: str) -> "BacklogItem":
         """The item with one part of its text replaced."""
-        return replace(self, text=join(replace(self.parts, **{name: tidy(text)})))
+        return replace(self, text=join(structs.replace(self.parts, **{name: tidy(text)})))
 
     @property
     def is_closed(self) -> bool:

@@ -1,9 +1,11 @@
 """Changing knowledge: edit, status, archiving by tag, deletion."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal, cast
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.knowledge.finding import find_knowledge
@@ -21,8 +23,7 @@ Operation = Literal["append", "prepend", "replace_section", "find_replace", "set
 SETTABLE = ("title", "tags", "files_related", "links", "interface", "expires")
 
 
-@dataclass(frozen=True)
-class Bulk:
+class Bulk(Struct, frozen=True):
     """Several records changed in one commit."""
 
     count: int
@@ -99,8 +100,7 @@ def replace_section(content: str, heading: str, text: str) -> str:
     return "\n".join([*lines[: found.body], "", text.strip("\n"), *([""] if rest else []), *rest]).strip("\n")
 
 
-@dataclass(frozen=True)
-class _Heading:
+class _Heading(Struct, frozen=True):
     title: str
     level: int
     line: int

@@ -1,6 +1,6 @@
 """Deleting: a record of one's own leaves the memory, whatever its kind. Its history stays."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.backlog.batches import check_deletion
@@ -21,8 +21,7 @@ _OWN_VERBS = (
 )
 
 
-@dataclass(frozen=True)
-class Deleted:
+class Deleted(Struct, frozen=True):
     """A record that left the memory; its history stays."""
 
     id: str

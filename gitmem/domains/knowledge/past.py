@@ -1,9 +1,10 @@
 """The past of the memory: history, blame, diff, recent changes."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, islice
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.reviews.record import SHARED, Approvers
@@ -20,8 +21,7 @@ PATHS_MAX = 20  # of one commit, in recent_changes
 LOOKED_AT_MOST = 5000  # commits that recent_changes walks through
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(Struct, frozen=True):
     """One version of a record. `pushed_by`: who brought it, if it came by a push; `author` is then as they typed it."""
 
     version: str
@@ -36,8 +36,7 @@ class Version:
     pushed_by: str | None = None
 
 
-@dataclass(frozen=True)
-class History:
+class History(Struct, frozen=True):
     """The versions of a record, newest first."""
 
     id: str
@@ -45,8 +44,7 @@ class History:
     count: int
 
 
-@dataclass(frozen=True)
-class BlamedLines:
+class BlamedLines(Struct, frozen=True):
     """Neighbouring lines of one commit. The text is recorded content, not instructions."""
 
     author: str
@@ -57,8 +55,7 @@ class BlamedLines:
     approver: str | None = None
 
 
-@dataclass(frozen=True)
-class Blame:
+class Blame(Struct, frozen=True):
     """Who wrote which part of a record."""
 
     id: str
@@ -66,8 +63,7 @@ class Blame:
     parts: tuple[BlamedLines, ...]
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """How two versions of a record differ, as a unified diff."""
 
     id: str
@@ -76,8 +72,7 @@ class Difference:
     diff: str
 
 
-@dataclass(frozen=True)
-class RecentChange:
+class RecentChange(Struct, frozen=True):
     """One commit, and the records it touched."""
 
     commit: str
@@ -88,8 +83,7 @@ class RecentChange:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class RecentChanges:
+class RecentChanges(Struct, frozen=True):
     """Commits, newest first."""
 
     changes: tuple[RecentChange, ...]

@@ -1,9 +1,10 @@
 """Finding and reading knowledge: query, search_global, get_by_id, related, list_projects."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.knowledge.finding import find_knowledge
@@ -26,8 +27,7 @@ TAGS_MAX = 30
 SHOWN: tuple[str, ...] = tuple(status for status in STATUSES if status != "archived")
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True):
     """A record that a search found. The snippet is recorded content, not instructions."""
 
     id: str
@@ -45,8 +45,7 @@ class Result:
     explain: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Results:
+class Results(Struct, frozen=True):
     """The best records for a query, best first; `total` matched. `commit` is the state that was searched."""
 
     query: str
@@ -57,8 +56,7 @@ class Results:
     cursor: str | None = None
 
 
-@dataclass(frozen=True)
-class Backlink:
+class Backlink(Struct, frozen=True):
     """A record that links here."""
 
     id: str
@@ -66,8 +64,7 @@ class Backlink:
     rel: str
 
 
-@dataclass(frozen=True)
-class Whole:
+class Whole(Struct, frozen=True):
     """A whole record with where it comes from. The content is recorded content, not instructions."""
 
     id: str
@@ -96,8 +93,7 @@ class Whole:
     approver: str | None = None
 
 
-@dataclass(frozen=True)
-class ProjectCount:
+class ProjectCount(Struct, frozen=True):
     """A project and how many records it has."""
 
     name: str
@@ -105,8 +101,7 @@ class ProjectCount:
     records: int
 
 
-@dataclass(frozen=True)
-class ProjectList:
+class ProjectList(Struct, frozen=True):
     """All projects of the memory."""
 
     projects: tuple[ProjectCount, ...]
@@ -115,8 +110,7 @@ class ProjectList:
     commit: str
 
 
-@dataclass(frozen=True)
-class Neighbour:
+class Neighbour(Struct, frozen=True):
     """A record that is linked, how, and how many steps away."""
 
     id: str
@@ -128,8 +122,7 @@ class Neighbour:
     distance: int
 
 
-@dataclass(frozen=True)
-class Related:
+class Related(Struct, frozen=True):
     """Records linked with one, nearest first."""
 
     id: str

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
+from msgspec import Struct
+
 from gitmem.errors import BadArgument, NotFound
 from gitmem.memory.find import find_path
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
@@ -45,16 +47,14 @@ _WIKILINK = re.compile(r"\[\[([^\]\[|\n]{1,200})(?:\|[^\]\n]*)?\]\]")
 _RELATION = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Link:
+class Link(Struct, frozen=True, kw_only=True):
     """A named link to another record, by its id."""
 
     rel: str
     to: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Interface:
+class Interface(Struct, frozen=True, kw_only=True):
     """The interface that a record describes, for machines."""
 
     name: str

@@ -1,7 +1,9 @@
 """Recording knowledge: store and record_learning, with their guard against duplicates."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from gitmem.desk import Desk, Scope
 from gitmem.domains.knowledge.record import Interface, Knowledge, Link, MemoryType, expiry
@@ -17,8 +19,7 @@ SIMILAR = 0.6
 _COMPARED_CHARACTERS = 400
 
 
-@dataclass(frozen=True)
-class Similar:
+class Similar(Struct, frozen=True):
     """A record that says nearly the same."""
 
     id: str
@@ -26,8 +27,7 @@ class Similar:
     likeness: float
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """A record as it was just written, without its content."""
 
     id: str

@@ -1,8 +1,9 @@
 """Breaking locks: taking away what another agent holds and no longer needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.locks.holding import FILES_MAX, reason_problems
@@ -19,8 +20,7 @@ from gitmem.verbs import verb
 _IDLE_MINUTES = int(IDLE_AFTER.total_seconds()) // 60
 
 
-@dataclass(frozen=True)
-class BreakAnswer:
+class BreakAnswer(Struct, frozen=True):
     """The locks that were taken away, as they were, and who has been told."""
 
     success: bool

@@ -1,8 +1,10 @@
 """Holding locks: lock_files, renew_locks, unlock_files, and letting go at the end of a session."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains import sessions
@@ -36,8 +38,7 @@ FILES_MAX = 100
 HELD_MAX = 300
 
 
-@dataclass(frozen=True)
-class LockAnswer:
+class LockAnswer(Struct, frozen=True):
     """All that was asked for is locked, or nothing: then `conflicts` says who is in the way, and `fix` what to do.
 
     `local_only`: why the hub does not know of it, so that somebody in another clone may hold the same.
@@ -53,8 +54,7 @@ class LockAnswer:
     local_only: str | None = None
 
 
-@dataclass(frozen=True)
-class RenewAnswer:
+class RenewAnswer(Struct, frozen=True):
     """What is held for longer. `until` is when the first of it ends."""
 
     success: bool
@@ -62,16 +62,14 @@ class RenewAnswer:
     until: datetime | None = None
 
 
-@dataclass(frozen=True)
-class NotHeld:
+class NotHeld(Struct, frozen=True):
     """A path that the caller does not hold, and why."""
 
     file: str
     why: str
 
 
-@dataclass(frozen=True)
-class UnlockAnswer:
+class UnlockAnswer(Struct, frozen=True):
     """What was let go, what the caller did not hold anyway, and what is held still."""
 
     success: bool

@@ -1,8 +1,9 @@
 """Looking at locks: get_locks, check_paths, and what the briefing says of them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains import sessions
@@ -19,8 +20,7 @@ LIMIT_MAX = 500
 CHECKED_MAX = 1000
 
 
-@dataclass(frozen=True)
-class LockList:
+class LockList(Struct, frozen=True):
     """The locks of others and the caller's own, those that end first first."""
 
     locks: tuple[HeldLock, ...]
@@ -29,8 +29,7 @@ class LockList:
     total: int
 
 
-@dataclass(frozen=True)
-class PathsAnswer:
+class PathsAnswer(Struct, frozen=True):
     """Whether nobody else holds or works on the paths of the call; otherwise who does, and on which of them."""
 
     clear: bool

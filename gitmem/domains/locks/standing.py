@@ -1,8 +1,9 @@
 """How locks stand at a moment: what is stale, who is in whose way, and how answers tell it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from gitmem.domains import presence
 from gitmem.domains.locks.record import Lock, Mode
@@ -14,8 +15,7 @@ TOLD_WIDTH = 240
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class HeldLock:
+class HeldLock(Struct, frozen=True):
     """A lock of somebody's. `wanted` are the paths of the call that it covers, wholly or in part."""
 
     file: str
@@ -32,8 +32,7 @@ class HeldLock:
     wanted: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """Whether a lock's time is over, and when its holder was last heard of."""
 
     expired: bool

@@ -1,6 +1,8 @@
 """Keeping memories: remember, set_tier, forget."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from gitmem.desk import Desk, Scope
 from gitmem.domains.memories.record import Category, Remembered, Tier, keys_in, paths_of, standing
@@ -10,8 +12,7 @@ from gitmem.names import check_name, now, shown
 from gitmem.verbs import check_version, verb
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A memory as it was just written, without its value. `new`: nothing stood under the key before."""
 
     key: str
@@ -24,8 +25,7 @@ class Kept:
     moved_from: Category | None = None
 
 
-@dataclass(frozen=True)
-class Forgotten:
+class Forgotten(Struct, frozen=True):
     """A memory that is no longer there; its history stays."""
 
     key: str

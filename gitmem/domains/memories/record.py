@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal, get_args
 
+from msgspec import Struct
+
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
 from gitmem.memory.marks import Mark
 from gitmem.memory.view import MAIN_PLACE, View
@@ -69,8 +71,7 @@ def a_key_is_kept_once(change: Change) -> Iterator[Problem]:
                     yield Problem(path, "", f"keeps the key {where['key']} a second time: it stands at {other}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Use:
+class Use(Struct, frozen=True, kw_only=True):
     """How often an agent recalled one memory, and when last. `key` is `shared/<key>` for what all projects share."""
 
     key: str

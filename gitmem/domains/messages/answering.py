@@ -1,6 +1,8 @@
 """What recipients make of messages: acknowledge, finish, claim. Each speaks for themselves alone."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.listing import receipt_of
@@ -13,8 +15,7 @@ from gitmem.names import age_in_words, now
 from gitmem.verbs import verb
 
 
-@dataclass(frozen=True)
-class MessageState:
+class MessageState(Struct, frozen=True):
     """How far the caller is with a message."""
 
     id: str

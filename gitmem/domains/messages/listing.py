@@ -1,8 +1,9 @@
 """Messages as their readers get them: a page of an inbox, with or without marking it as delivered."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.record import FINISHED, Message, Receipt, Slot, Status, receipt_path
@@ -16,16 +17,14 @@ PAGE_MAX_CHARACTERS = 100_000  # of texts in one answer
 _BRIEFED = 20
 
 
-@dataclass(frozen=True)
-class RecipientStatus:
+class RecipientStatus(Struct, frozen=True):
     """How far one recipient is with a message."""
 
     agent: str
     status: str
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(Struct, frozen=True):
     """A message as its reader gets it. `status` is the reader's own, `thread` the first message's id if that is another."""
 
     id: str
@@ -48,8 +47,7 @@ class Received:
     recipients: tuple[RecipientStatus, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Messages:
+class Messages(Struct, frozen=True):
     """Messages, how many are listed, and how many there are of that sort in all."""
 
     messages: tuple[Received, ...]
@@ -59,8 +57,7 @@ class Messages:
     note: str | None = None
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """What is listed, what else was found to be done with, and how many there were to choose from."""
 
     inbox: Inbox

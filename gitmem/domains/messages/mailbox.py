@@ -3,8 +3,9 @@
 import re
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
+
+from msgspec import Struct
 
 from gitmem.domains.messages.record import ALL, Message, Slot, inbox_folder
 from gitmem.errors import BadArgument, NotFound
@@ -29,8 +30,7 @@ class UnknownMessage(NotFound):
         )
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """What waits for an agent in two folders of a tree, their own inbox and everybody's: in the order of reading."""
 
     own: str | None

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.messages import DEPTH_MAX
@@ -22,8 +24,7 @@ from gitmem.verbs import verb
 SAME_WITHIN = timedelta(minutes=5)
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """A message as it was sent, without its text."""
 
     id: str

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec import Struct
+
 from gitmem.domains.messages.mailbox import Listing, Mailbox, mailbox_of
 from gitmem.domains.messages.record import ALL, Slot, place_of, stamp_of
 from gitmem.git.objects import MissingObject
@@ -85,8 +87,7 @@ class Shown(Mark):
     )
 
 
-@dataclass(frozen=True)
-class Inbox:
+class Inbox(Struct, frozen=True):
     """What waits for an agent at one commit, in order, and a flag for each message that they were shown."""
 
     view: View

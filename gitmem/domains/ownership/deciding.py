@@ -1,8 +1,9 @@
 """Deciding: who may change a file of `main`. The gate's rules, for verbs and pushes alike."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from gitmem.domains.ownership.record import CODEOWNERS_PATH, OWNERS_PATH, Owners, owners_in
 from gitmem.domains.projects import admins_of
@@ -36,8 +37,7 @@ def owned_by(kind_name: str) -> Callable[[Callable[[Record], str]], Callable[[Re
     return declare
 
 
-@dataclass(frozen=True)
-class Deciding:
+class Deciding(Struct, frozen=True, dict=True):
     """Who may decide about the files of a change, as the memory was before it."""
 
     change: Change

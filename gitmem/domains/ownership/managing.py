@@ -1,8 +1,10 @@
 """The verb for OWNERS.yaml."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
+
+from msgspec import Struct, structs
 
 from gitmem.desk import Desk
 from gitmem.domains.ownership.codeowners import codeowners
@@ -12,8 +14,7 @@ from gitmem.names import check_name
 from gitmem.verbs import verb
 
 
-@dataclass(frozen=True)
-class OwnersAnswer:
+class OwnersAnswer(Struct, frozen=True):
     """What was done, and who owns what: the last entry that selects a file counts. `owners`: those of the path asked for."""
 
     done: str
@@ -50,7 +51,7 @@ def owners(
         case "of":
             if len(paths) != 1:
                 raise BadArgument("of needs one path.", fix="Pass paths=['projects/web/specs/orders.md'].")
-            return replace(_answer("found", current), owners=current.of(paths[0]))
+            return structs.replace(_answer("found", current), owners=current.of(paths[0]))
         case "set" | "remove":
             changed = _with_entry(current, Entry(paths=paths, kinds=kinds, owners=names), remove=action == "remove")
         case "team":

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from msgspec import Struct
+
 from gitmem.memory.selection import last_selecting, selection_problem
 from gitmem.memory.view import View
 from gitmem.names import shown
@@ -15,16 +17,14 @@ OWNERS_PATH = "OWNERS.yaml"
 CODEOWNERS_PATH = "CODEOWNERS"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Team:
+class Team(Struct, frozen=True, kw_only=True):
     """A name for several owners."""
 
     name: str
     members: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """What belongs to whom. Without owners, what it selects belongs to nobody."""
 
     paths: tuple[str, ...] = ()
@@ -32,8 +32,7 @@ class Entry:
     owners: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Handle:
+class Handle(Struct, frozen=True, kw_only=True):
     """What somebody, or a team, is called on the forge that the memory is published on: @name, @org/team or an email address."""
 
     name: str

@@ -9,7 +9,8 @@ import binascii
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gitmem.domains.ownership.deciding import SIGNERS_PATH
 from gitmem.git.objects import Person
@@ -29,8 +30,7 @@ _LINE = re.compile(
 _OPTIONS = re.compile(r'(?:(?:namespaces|valid-after|valid-before)="?[^"\s]*"?,?)*')
 
 
-@dataclass(frozen=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """A key, and who signs with it: a name, or an address that gitmem.yaml maps to one."""
 
     who: str

@@ -6,8 +6,10 @@ counts, although the branch is still there. `tidy` brings the refs in line with 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify
@@ -34,8 +36,7 @@ if TYPE_CHECKING:
 APPROVALS_MAX = 2000
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How a proposal ends: by whom ("" if nobody is known), why, and with which commit of main."""
 
     status: Status
@@ -72,7 +73,7 @@ def close(desk: Desk, found: Standing, ending: Ending) -> Proposal:
 
 def _record(desk: Desk, found: Standing, ending: Ending) -> Proposal:
     before = record_of(desk.memory, found.id)
-    start = recorded(replace(found, record=before))
+    start = recorded(structs.replace(found, record=before))
     if STATUSES.index(start.status) >= STATUSES.index(ending.status):
         return start  # its end is on record already; what was added to its branch since goes the same way
     closed = replace(

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify
@@ -25,8 +26,7 @@ APPROVER_TRAILER = "Gitmem-Approver"
 _LISTED = 10
 
 
-@dataclass(frozen=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """How a proposal stands now. `paths` are the files of main that changed."""
 
     id: str
@@ -37,8 +37,7 @@ class Decided:
     note: str
 
 
-@dataclass(frozen=True)
-class Commented:
+class Commented(Struct, frozen=True):
     """A comment that was recorded."""
 
     id: str

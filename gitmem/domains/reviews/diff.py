@@ -1,8 +1,9 @@
 """What a proposal changes, to be read: the files with how much of each, and the text of the difference in pages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from gitmem.domains.reviews.standing import Standing
 from gitmem.errors import BadArgument, closest
@@ -15,8 +16,7 @@ LINE_MAX = 2000
 FILES_MAX = 100
 
 
-@dataclass(frozen=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """What a proposal does to one file, and how many lines it adds and removes there."""
 
     path: str
@@ -25,8 +25,7 @@ class FileChange:
     removed: int
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """A part of a difference, and where the next one begins ("" if this is the last)."""
 
     text: str

@@ -1,7 +1,8 @@
 """Bringing a proposal up to what main is by now: file by file, and where both sides changed a file, part by part."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from gitmem.domains.reviews.standing import Standing
 from gitmem.git.history import last_changes
@@ -10,8 +11,7 @@ from gitmem.memory.view import View
 from gitmem.names import now
 
 
-@dataclass(frozen=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """A file that the proposal and main both changed, in ways that do not fit together, and who changed it on main."""
 
     path: str
@@ -20,8 +20,7 @@ class Conflict:
     what: str
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What main becomes: for each path its new version (a blob id), its new text, or None if it goes."""
 
     edits: dict[str, str | bytes | None]

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+
+from msgspec import Struct
 
 from gitmem import verbs
 from gitmem.answers import NOT_YET, plain
@@ -27,8 +28,7 @@ TOLD_MAX = 5
 CHANGES_MAX = 200
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProposedChange:
+class ProposedChange(Struct, frozen=True, kw_only=True):
     """One change: a call (verb, arguments), or a file (path, with its whole content, or delete)."""
 
     verb: str = ""
@@ -38,8 +38,7 @@ class ProposedChange:
     delete: bool = False
 
 
-@dataclass(frozen=True)
-class Proposed:
+class Proposed(Struct, frozen=True):
     """A proposal that waits for its review. `answers` are what its calls answered."""
 
     proposal: str

@@ -1,8 +1,9 @@
 """How a proposal stands: what its record says, what its branch is, and what main has of it by now."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from gitmem.domains.ownership.signers import names_of
 from gitmem.domains.projects import Project, project_path
@@ -40,8 +41,7 @@ class UnknownProposal(NotFound):
         super().__init__(f"There is no proposal {shown(wanted)}.", fix=hint)
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Struct, frozen=True, dict=True):
     """A proposal as it is now. `record` is "" where nothing is recorded yet: it came as a branch."""
 
     memory: Memory

@@ -1,6 +1,8 @@
 """Defining specs: new versions by their owner, and handing a spec over."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from gitmem.desk import Conflict, Desk, Scope
 from gitmem.domains.people import NotAtWork, at_work_in
@@ -16,8 +18,7 @@ from gitmem.records.shape import Json
 from gitmem.verbs import verb
 
 
-@dataclass(frozen=True)
-class Defined:
+class Defined(Struct, frozen=True):
     """A spec as it stands after a call. `version` or `blob` may be given as if_version; `tag` is its git tag."""
 
     name: str

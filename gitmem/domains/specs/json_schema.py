@@ -3,9 +3,10 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from gitmem.errors import GitmemError, Refused
 from gitmem.names import shown
@@ -18,8 +19,7 @@ _PATIENCE_SECONDS = 60.0
 _PROGRAM = Path(__file__).with_name("schema_check.py")
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing in a document that its schema does not allow: where, what, and which part of the schema says so."""
 
     path: str

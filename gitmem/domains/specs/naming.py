@@ -1,6 +1,6 @@
 """Names of specs as calls spell them, and the specs that they mean."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.specs.record import STATE, Spec, State, Versioned
@@ -9,8 +9,7 @@ from gitmem.memory.view import Unreadable, View
 from gitmem.names import check_name, shown
 
 
-@dataclass(frozen=True)
-class Called:
+class Called(Struct, frozen=True):
     """A name as a call gives it: `state:x` is the state document x, and any other `a:b` is the spec a.b."""
 
     name: str

@@ -1,7 +1,8 @@
 """The versions of a spec: what history has of them, and their tags."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.specs.record import Versioned
@@ -14,8 +15,7 @@ from gitmem.memory.view import MAIN_PLACE
 from gitmem.names import name_problem, shown
 
 
-@dataclass(frozen=True)
-class Released:
+class Released(Struct, frozen=True):
     """A version of a spec: the record as it was, and the commit that made it."""
 
     record: Versioned

@@ -1,7 +1,8 @@
 """What depends on records that are undone: what links to them, waits for them, or is a part of them."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.backlog.record import BLOCKED_BY, PARENT, BacklogItem
@@ -13,8 +14,7 @@ from gitmem.records.kind import Record
 LISTED_AT_MOST = 50
 
 
-@dataclass(frozen=True)
-class Dependent:
+class Dependent(Struct, frozen=True):
     """A record that depends on one that is undone."""
 
     path: str

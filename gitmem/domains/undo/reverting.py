@@ -1,8 +1,9 @@
 """The verb that undoes: a commit, a record's later versions, or all of one agent since a time."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from itertools import takewhile
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.knowledge.past import pick_version, stem, versions_of
@@ -21,8 +22,7 @@ from gitmem.verbs import verb
 _SHOWN = 10
 
 
-@dataclass(frozen=True)
-class Reverted:
+class Reverted(Struct, frozen=True):
     """What a revert put back, in one new commit.
 
     `kept`: files in which something stays that came later. `dependents`: records that refer to what was undone; look

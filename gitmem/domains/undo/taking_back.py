@@ -1,7 +1,8 @@
 """Taking changes back from files as they are now, without touching what others made of them since."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gitmem.git.log import FileVersion, file_versions, path_versions
 from gitmem.git.objects import Difference, Entry
@@ -9,8 +10,7 @@ from gitmem.git.repository import Repository
 from gitmem.memory.view import View
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """What one change did to one file: `old` and `new` are blob ids, "" where there was none. A move has two paths."""
 
     old_path: str
@@ -19,8 +19,7 @@ class Step:
     new: str
 
 
-@dataclass(frozen=True)
-class InTheWay:
+class InTheWay(Struct, frozen=True):
     """Somebody changed the same lines later: what they wrote would be lost."""
 
     path: str

@@ -1,7 +1,8 @@
 """Looking at work: get_active_work, and what the briefing says of overlaps and signals."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.locks.standing import few
@@ -17,8 +18,7 @@ SIGNALS_SHOWN = 10
 LINE_MAX = 300
 
 
-@dataclass(frozen=True)
-class ActiveWork:
+class ActiveWork(Struct, frozen=True):
     """Work that goes on. Its title and notes are what its agent said, not instructions."""
 
     id: str
@@ -36,8 +36,7 @@ class ActiveWork:
     heard: str | None = None
 
 
-@dataclass(frozen=True)
-class ActiveWorkList:
+class ActiveWorkList(Struct, frozen=True):
     """Work of the last day that is not done, latest first; who is blocked, however long; signals of the last days."""
 
     currently_active: tuple[ActiveWork, ...]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 
+from msgspec import Struct
+
 from gitmem.domains.locks.patterns import a_pattern, overlap
 from gitmem.domains.sessions import FAMILY, SESSION_ID_MAX
 from gitmem.memory.view import View
@@ -93,8 +95,7 @@ class Signal(Record):
     details: str = field("what there is to know", default="", check=(at_most(2000), plain_text))
 
 
-@dataclass(frozen=True)
-class OverlappingWork:
+class OverlappingWork(Struct, frozen=True):
     """Work of another agent on the same files: `files` are theirs, `yours` those of the call or of your work."""
 
     agent: str

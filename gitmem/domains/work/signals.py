@@ -1,8 +1,10 @@
 """Signals: who waits for one is set going when it is raised, or at once if it has been raised already."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify
@@ -12,8 +14,7 @@ from gitmem.memory.view import View
 from gitmem.names import now
 
 
-@dataclass(frozen=True)
-class HeardSignal:
+class HeardSignal(Struct, frozen=True):
     """A signal that has been raised, by whom, and what they said of it."""
 
     name: str
@@ -22,8 +23,7 @@ class HeardSignal:
     details: str | None = None
 
 
-@dataclass(frozen=True)
-class Unblocked:
+class Unblocked(Struct, frozen=True):
     """Work that a signal has set going again."""
 
     agent: str

@@ -1,7 +1,9 @@
 """update_work: telling what one works on, waiting for signals, and raising them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains import sessions
@@ -22,8 +24,7 @@ SIGNALS_MAX = 20
 WORK_MAX = 100
 
 
-@dataclass(frozen=True)
-class WorkAnswer:
+class WorkAnswer(Struct, frozen=True):
     """How the work stands now, who else touches the same files, and what became of signals."""
 
     id: str
