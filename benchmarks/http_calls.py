@@ -35,6 +35,7 @@ from gitmem.memory.memory import Memory
 PROJECT = "bench"
 VERSION = "2026-07-28"
 WORDS_MAX = 12  # of a question
+LINKED = 200  # records that are read by their ids
 # A server of ours with one more verb, that does nothing.
 SERVER = """
 import sys
@@ -144,13 +145,15 @@ def writes(connection: Connection, memory: Memory, index: Index, calls: int) -> 
     print(f"record_learning over HTTP / (no-op + in process)  {ratio:.2f}  (at most 1.3)")
 
 
-def reads(connection: Connection, calls: int, questions: list[str]) -> None:
+def reads(connection: Connection, calls: int, questions: list[str], ids: list[str]) -> None:
     """Print what reads cost beside a no-op."""
-    known = connection.call("record_learning", **learning(10**6))["id"]
     found = medians({
         "no-op": lambda _: connection.call("noop"),
-        "get_by_id": lambda _: connection.call("get_by_id", id=known),
+        "get_by_id": lambda n: connection.call("get_by_id", id=ids[n % len(ids)]),
         "query": lambda n: connection.call("query", query=questions[n % len(questions)]),
+        "related": lambda n: connection.call("related", id=ids[n % len(ids)]),
+        "history": lambda n: connection.call("history", id=ids[n % len(ids)]),
+        "list_backlog": lambda _: connection.call("list_backlog"),
         "list_projects": lambda _: connection.call("list_projects"),
         "list_sessions": lambda _: connection.call("list_sessions"),
         "recent_changes": lambda _: connection.call("recent_changes"),
@@ -159,6 +162,20 @@ def reads(connection: Connection, calls: int, questions: list[str]) -> None:
     for name, median in found.items():
         if name != "no-op":
             print(f"{name} over HTTP / no-op  {median / found['no-op']:.2f}  (at most 1.5)")
+
+
+def linked(connection: Connection) -> list[str]:
+    """The ids of some records, each with a link to the one before and every other one edited since."""
+    ids: list[str] = []
+    for number in range(LINKED):
+        finding = learning(10**6 + number)
+        text = finding["content"] + (f" See [[{ids[-1]}]]." if ids else "")
+        ids.append(connection.call("record_learning", topic=finding["topic"], content=text)["id"])
+    for each in ids[::2]:
+        connection.call("edit", id=each, operation="append", text="Seen again.")
+    for number in range(LINKED // 10):
+        connection.call("add_backlog_item", title=f"Look into case {number}")
+    return ids
 
 
 def show(found: Mapping[str, float]) -> None:
@@ -182,7 +199,8 @@ def main() -> None:
         index = Index(own)
         with served(Path(folder) / "served") as connection:
             writes(connection, own, index, options.calls)
-            reads(connection, options.calls, [question for question, _ in known.asked if len(question.split()) <= WORDS_MAX])
+            questions = [question for question, _ in known.asked if len(question.split()) <= WORDS_MAX]
+            reads(connection, options.calls, questions, linked(connection))
         index.close()
         own.close()
 
