@@ -32,7 +32,7 @@ def last_changes(repository: Repository, head: str, paths: Collection[str]) -> d
     trail = _Trail(repository.objects, head, paths)
     trail.walk(_STEPS_IN_PROCESS)
     if trail.waiting:
-        trail.follow(_log(repository, head, lambda: trail.waiting))
+        trail.follow(log(repository, head, waiting=lambda: trail.waiting))
     return trail.found
 
 
@@ -118,9 +118,9 @@ class _Trail:
             self._at[commit] = large
 
 
-def _log(repository: Repository, head: str, waiting: Callable[[], bool]) -> Iterator[tuple[Commit, list[str]]]:
-    """Commits from `head` backwards, children first, each with what it touched, while there is something waiting."""
-    arguments = ("log", "--topo-order", "--name-only", "-z", "--no-renames", "--format=%x01%H %P%x02%ct%x02%an", head)
+def log(repository: Repository, *what: str, waiting: Callable[[], bool] = lambda: True) -> Iterator[tuple[Commit, list[str]]]:
+    """The commits that `git log` tells of, children first, each with what it touched, while there is something waiting."""
+    arguments = ("log", "--topo-order", "--name-only", "-z", "--no-renames", "--format=%x01%H %P%x02%ct%x02%an", *what, "--")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     environment |= {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1"}
     command = ["git", "-C", str(repository.path), "-c", "log.showRoot=true", *arguments]

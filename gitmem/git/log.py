@@ -30,8 +30,15 @@ class FileVersion(Struct, frozen=True):
 
 
 def file_versions(repository: Repository, head: str, name: str) -> Iterator[FileVersion]:
-    """The commits that touched a file called `name`, in whatever folder, newest first. To move it is one change."""
-    return _versions(repository, head, f":(glob)**/{name}")
+    """The commits that touched a file called `name`, in whatever folder, newest first. To move it is one change.
+
+    `name` may be a pattern, such as `*-3fa2b81c.md`.
+    """
+    objects = repository.objects
+    for commit, paths in repository.past.touching(head, name):
+        before = objects.commit(commit.parents[0]).tree if commit.parents else None
+        blobs = ((path, objects.file(commit.tree, path), objects.file(before, path) if before else "") for path in paths)
+        yield from _with_moves([FileVersion(commit, path, new, old, path) for path, new, old in blobs])
 
 
 def path_versions(repository: Repository, head: str, *paths: str, since: datetime | None = None) -> Iterator[FileVersion]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import accumulate, count
 from pathlib import Path
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from dulwich.object_format import SHA1
 from dulwich.object_store import DiskObjectStore
@@ -217,22 +217,19 @@ def _parse_person(value: bytes) -> tuple[Person, datetime]:
 T = TypeVar("T")
 
 
-class _Warm(Generic[T]):
-    """The last `limit` values used or made, by object id. Objects never change, so it is never stale."""
+class _Warm(dict[str, T]):
+    """The last `limit` values made, by object id. Objects never change, so it is never stale."""
 
     def __init__(self, limit: int) -> None:
+        super().__init__()
         self._limit = limit
-        self._values: dict[str, T] = {}
-
-    def get(self, oid: str) -> T | None:
-        return self._values.get(oid)
 
     def keep(self, oid: str, value: T) -> T:
-        if len(self._values) >= self._limit:
-            # oldest first; a plain dict keeps the order of insertion, and racing threads at worst drop one more
-            for old in list(self._values)[: self._limit // 8]:
-                self._values.pop(old, None)
-        self._values[oid] = value
+        if len(self) >= self._limit:
+            # oldest first; a dict keeps the order of insertion, and racing threads at worst drop one more
+            for old in list(self)[: self._limit // 8]:
+                self.pop(old, None)
+        self[oid] = value
         return value
 
 
@@ -331,15 +328,20 @@ class Objects:
 
     def entry(self, tree_oid: str, path: str) -> Entry | None:
         """What stands at `path` below a tree, or None."""
-        entry = Entry(FOLDER, tree_oid)
-        for name in path.split("/") if path else ():
-            if entry.mode != FOLDER:
+        if not path:
+            return Entry(FOLDER, tree_oid)
+        *folders, name = path.split("/")
+        for folder in folders:
+            found = self.tree(tree_oid).entries.get(folder)
+            if found is None or found.mode != FOLDER:
                 return None
-            found = self.tree(entry.oid).entries.get(name)
-            if found is None:
-                return None
-            entry = found
-        return entry
+            tree_oid = found.oid
+        return self.tree(tree_oid).entries.get(name)
+
+    def file(self, tree_oid: str, path: str) -> str:
+        """The blob of the file at `path` below a tree, "" if there is none."""
+        entry = self.entry(tree_oid, path)
+        return entry.oid if entry and entry.mode != FOLDER else ""
 
     def files(self, tree_oid: str, prefix: str = "") -> Iterator[tuple[str, Entry]]:
         """All files below a tree, as (path, entry), in git's order."""

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitmem.errors import GitmemError
 from gitmem.git.marks import Marks
 from gitmem.git.objects import Commit, Objects
 from gitmem.git.refs import Refs
+
+if TYPE_CHECKING:
+    from gitmem.git.past import Past
 
 MAIN = "refs/heads/main"
 PROPOSALS = "refs/heads/proposals/"
@@ -124,6 +128,13 @@ class Repository:
         with suppress(OSError):  # a read-only memory is read without it; a write says what is wrong
             folder.mkdir(exist_ok=True)
         return folder
+
+    @cached_property
+    def past(self) -> "Past":
+        """Which commits touched which files, as far as that was asked for."""
+        from gitmem.git.past import Past  # imported late: that module imports this one
+
+        return Past(self)
 
     def log(self, head: str, *, limit: int | None = None) -> Iterator[Commit]:
         """Commits from `head` backwards, newest first, each once."""
