@@ -39,14 +39,13 @@ LINKED = 200  # records that are read by their ids
 # A server of ours with one more verb, that does nothing.
 SERVER = """
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from msgspec import Struct
 import gitmem.domains.all
 from gitmem.desk import Desk
 from gitmem.verbs import verb
 
-@dataclass(frozen=True)
-class Nothing:
+class Nothing(Struct, frozen=True):
     done: str
 
 @verb(in_project=False)

@@ -1,6 +1,7 @@
 """What verbs answer, as plain values with a schema: the same for every facade."""
 
 import typing
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -29,21 +30,18 @@ def structured(answer: Answer) -> dict[str, Json]:
 
 def plain(value: Any) -> Json:
     """A JSON value from what verbs return: records, structs, tuples, mappings, times."""
-    if value.__class__ in _PLAIN:
-        return value
-    match value:
-        case Record():
-            return _record(value)
-        case datetime():
-            return format_time(value)
-        case tuple() | list():
-            return [plain(each) for each in value]
-        case dict():
-            return {str(key): plain(each) for key, each in value.items()}
-        case Struct():
-            return {name: plain(each) for name in value.__struct_fields__ if (each := getattr(value, name)) is not None}
-        case _:
-            return value
+    return value if value.__class__ in _PLAIN else _way(value.__class__)(value)
+
+
+@cache
+def _way(cls: type) -> Callable[[Any], Json]:
+    """How the values of a class become plain."""
+    return next((way for base, way in _WAYS.items() if issubclass(cls, base)), lambda value: value)
+
+
+def _struct(value: Struct) -> dict[str, Json]:
+    fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
+    return {name: each if each.__class__ in _PLAIN else plain(each) for name, each in fields if each is not None}
 
 
 def _record(record: Record) -> dict[str, Json]:
@@ -52,6 +50,16 @@ def _record(record: Record) -> dict[str, Json]:
     rest = {f.name: plain(getattr(record, f.name)) for f in declared.fields if f.name not in head}
     told = {name: value for name, value in rest.items() if value not in (None, "", [])}
     return head | {"project": record.project} | told | {"version": record.version}
+
+
+_WAYS: dict[type, Callable[[Any], Json]] = {
+    Record: _record,
+    datetime: format_time,
+    tuple: lambda value: [plain(each) for each in value],
+    list: lambda value: [plain(each) for each in value],
+    dict: lambda value: {str(key): plain(each) for key, each in value.items()},
+    Struct: _struct,
+}
 
 
 @cache

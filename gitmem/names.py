@@ -62,7 +62,7 @@ def now() -> datetime:
 
 def format_time(moment: datetime) -> str:
     """ISO 8601 in UTC with a `Z`, in whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).isoformat()[:19]}Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -17,16 +17,18 @@ VERSION_DIGITS = 12
 SHORT = 120
 # What identifies a record: told even where the caller has just sent it.
 IDENTITY = ("id", "name", "key", "session_id", "version", "commit")
-HASHES = ("version", "commit", "previous_version", "from_version", "to_version", "blob", "base", "tip", "merged_in")
+HASHES = frozenset(
+    {"version", "commit", "previous_version", "from_version", "to_version", "blob", "base", "tip", "merged_in"}
+)
 TITLES = ("title", "subject", "topic", "name", "path")
 # Texts that agents write: always quoted. Any other text is quoted as soon as it has several lines.
 RECORDED = (
     "content", "body", "message", "text", "snippet", "description", "summary", "handoff_notes", "notes", "reason", "value",
     "plan", "result", "resolution",
 )
-ALWAYS_QUOTED = ("content", "body", "message", "text", "snippet", "value")
+ALWAYS_QUOTED = frozenset({"content", "body", "message", "text", "snippet", "value"})
 # Guidelines are meant to be followed, so they are not held at a distance.
-FOLLOWED = ("rule",)
+FOLLOWED = frozenset({"rule"})
 # What is JSON to those who use it stays JSON.
 JSON_VALUES = ("json_schema", "value")
 TIMES = ("updated", "created", "sent", "since", "at")
@@ -100,15 +102,15 @@ def _field(name: str, value: Json, item: Mapping[str, Json]) -> list[str]:
             return [f"{name}: none"] if "total" in item or "count" in item else []
         case str() if name in FOLLOWED:
             return [f"{name}:", *_indented(value.splitlines())]
-        case str() if _is_quoted(name, value):
-            return [_credit(name, item), *quoted(value)]
-        case Mapping() | list() if name in JSON_VALUES:  # whose keys are recorded text as well
+        case str():
+            return [_credit(name, item), *quoted(value)] if _is_quotable(name, value) else [_fact(name, value)]
+        case dict() | list() if name in JSON_VALUES:  # whose keys are recorded text as well
             return [_credit(name, item), *quoted(json.dumps(value, ensure_ascii=False, indent=1))]
-        case Mapping():
+        case dict():
             return [f"{name}:", *_indented(_fields(value))]
-        case list() if all(isinstance(each, Mapping) and "lines" in each for each in value):
+        case list() if all(isinstance(each, dict) and "lines" in each for each in value):
             return _sections(value)
-        case list() if any(isinstance(each, (Mapping, list)) for each in value):
+        case list() if any(isinstance(each, (dict, list)) for each in value):
             return [f"{name}:", *_numbered(value)]
         case list():
             return _plain_list(name, value)
@@ -183,7 +185,7 @@ def _plain_list(name: str, values: list[Json]) -> list[str]:
 def _numbered(values: list[Json]) -> list[str]:
     lines: list[str] = []
     for number, each in enumerate(values, start=1):
-        lines += _item(f"{number}. ", _listed(each) if isinstance(each, Mapping) else [_scalar("", each)])
+        lines += _item(f"{number}. ", _listed(each) if isinstance(each, dict) else [_scalar("", each)])
     return lines
 
 
@@ -191,21 +193,23 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
     """One of a list: its title and id first, then short facts on one line, then what takes more room."""
     title = next((_one_line(str(item[name])) for name in TITLES if item.get(name)), "")
     head = " ".join(filter(None, [title, f"[{item['id']}]" if item.get("id") and item.get("id") != title else ""]))
-    told = {name: value for name, value in item.items() if name != "id" and not (isinstance(value, str) and value == title)}
-    long = {name: value for name, value in told.items() if not _is_fact(name, value)}
-    # the line above a quotation says these already
-    credited = ("author", "age") if any(_is_quoted(name, value) for name, value in long.items()) else ()
-    facts = [f"{name} {_scalar(name, value)}" for name, value in told.items() if name not in long and name not in credited]
-    lines = [line for line in (head, ", ".join(facts)) if line]
+    facts: dict[str, Json] = {}
+    long: dict[str, Json] = {}
+    for name, value in item.items():
+        if name != "id" and value != title:
+            (facts if _is_fact(name, value) else long)[name] = value
+    if any(_is_quoted(name, value) for name, value in long.items()):
+        facts.pop("author", None), facts.pop("age", None)  # the line above the quotation says these already
+    lines = [line for line in (head, ", ".join([f"{name} {_scalar(name, value)}" for name, value in facts.items()])) if line]
     for name, value in long.items():
         lines += _field(name, value, item)
     return lines or ["-"]
 
 
 def _is_fact(name: str, value: Json) -> bool:
-    if value is None or value == "" or isinstance(value, (Mapping, list)) or name in FOLLOWED:
-        return False
-    return not isinstance(value, str) or (len(value) <= SHORT and not _is_quoted(name, value))
+    if isinstance(value, str):
+        return 0 < len(value) <= SHORT and name not in FOLLOWED and name not in ALWAYS_QUOTED and "\n" not in value
+    return value is not None and name not in FOLLOWED and not isinstance(value, (dict, list))
 
 
 def _fact(name: str, value: Json) -> str:
@@ -226,13 +230,13 @@ def _one_line(text: str) -> str:
 
 def _scalar(name: str, value: Json) -> str:
     match value:
+        case str() if len(value) == 40 and name in HASHES:
+            return value[:VERSION_DIGITS]
+        case str():
+            return _one_line(value)
         case bool():
             return "yes" if value else "no"
         case float():
             return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-        case str() if name in HASHES and len(value) == 40:
-            return value[:VERSION_DIGITS]
-        case str():
-            return _one_line(value)
         case _:
             return str(value)

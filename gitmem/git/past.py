@@ -88,7 +88,7 @@ class Past:
             new = self._unknown(head)
             if len(new) < _STEPS_IN_PROCESS:
                 order = TopologicalSorter({oid: each.parents for oid, each in new.items()}).static_order()
-                done: Iterable[tuple[Commit, Iterable[str]]] = [(new[oid], self._changed(new[oid])) for oid in order if oid in new]
+                done: Iterable[tuple[Commit, list[str]]] = [(new[oid], self._changed(new[oid])) for oid in order if oid in new]
             else:
                 done = reversed(list(log(self._repository, "--diff-merges=first-parent", head)))
             for commit, paths in done:
@@ -107,7 +107,7 @@ class Past:
     def _changed(self, commit: Commit) -> list[str]:
         return [path for path, _, _ in self._objects.changes(commit)]
 
-    def _add(self, commit: Commit, paths: Iterable[str]) -> None:
+    def _add(self, commit: Commit, paths: list[str]) -> None:
         if commit.oid in self._at:
             return
         parent = commit.parents[0] if commit.parents else ""

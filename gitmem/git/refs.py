@@ -58,16 +58,16 @@ class Refs:
         return None
 
     def _read_packed(self) -> dict[str, str]:
-        path = self._root / "packed-refs"
+        # plain stat: nearly every call looks at some ref that is not there, and Path objects double what that takes
         try:
-            status = path.stat()
+            status = os.stat(f"{self._place}/packed-refs")
         except FileNotFoundError:
-            if not (self._root / "HEAD").exists():  # an open memory was moved or removed: it is not an empty one
+            if not os.path.exists(f"{self._place}/HEAD"):  # an open memory was moved or removed: it is not an empty one
                 raise BrokenRef("refs/", f"there is no repository at {self._root} any more") from None
             return {}
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp != self._packed_at:
-            lines = path.read_text("utf-8", "surrogateescape").splitlines()
+            lines = (self._root / "packed-refs").read_text("utf-8", "surrogateescape").splitlines()
             pairs = (line.split(" ", 1) for line in lines if line[:1] not in ("#", "^"))
             try:
                 self._packed = {name: oid for oid, name in pairs}

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,16 +139,15 @@ class Repository:
 
     def log(self, head: str, *, limit: int | None = None) -> Iterator[Commit]:
         """Commits from `head` backwards, newest first, each once."""
-        waiting, seen = [head], {head}
+        waiting, seen = [(0.0, 0, head)], {head}
         while waiting and limit != 0:
-            newest = max(range(len(waiting)), key=lambda i: (self.objects.commit(waiting[i]).time, -i))
-            commit = self.objects.commit(waiting.pop(newest))
+            commit = self.objects.commit(heappop(waiting)[2])
             yield commit
             limit = None if limit is None else limit - 1
             for parent in commit.parents:
                 if parent not in seen:
                     seen.add(parent)
-                    waiting.append(parent)
+                    heappush(waiting, (-self.objects.commit(parent).time.timestamp(), len(seen), parent))
 
 
 @contextmanager

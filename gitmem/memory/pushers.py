@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from gitmem.errors import GitmemError
-from gitmem.git.objects import FOLDER, Commit, NewObject, Person, new_object
+from gitmem.git.objects import Commit, NewObject, Person, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
 from gitmem.memory.pending import StorageFailed
@@ -49,18 +49,28 @@ class NotNoted(GitmemError):
         super().__init__("Others push all the time, and it could not be noted who brought this.", fix="Push again in a moment.")
 
 
-def note_of(repository: Repository, commit: str) -> Note | None:
-    """Who brought a commit; None if it came by no push, as what agents write on the spot."""
-    tip = repository.refs.read(PUSHERS_REF)
-    if tip is None or len(commit) != 40:
+class Notes:
+    """The notes as they are now."""
+
+    def __init__(self, repository: Repository) -> None:
+        tip = repository.refs.read(PUSHERS_REF)
+        self._objects = repository.objects
+        self._tree = repository.objects.commit(tip).tree if tip else ""
+
+    def of(self, commit: str) -> Note | None:
+        """Who brought a commit; None if it came by no push, as what agents write on the spot."""
+        if not self._tree or len(commit) != 40:
+            return None
+        # git spreads notes over folders as it likes when it writes them itself
+        for path in (f"{commit[:2]}/{commit[2:]}", commit, f"{commit[:2]}/{commit[2:4]}/{commit[4:]}"):
+            if blob := self._objects.file(self._tree, path):
+                return Note.parse(self._objects.blob(blob))
         return None
-    tree = repository.objects.commit(tip).tree
-    # git spreads notes over folders as it likes when it writes them itself
-    for path in (f"{commit[:2]}/{commit[2:]}", commit, f"{commit[:2]}/{commit[2:4]}/{commit[4:]}"):
-        entry = repository.objects.entry(tree, path)
-        if entry is not None and entry.mode != FOLDER:
-            return Note.parse(repository.objects.blob(entry.oid))
-    return None
+
+
+def note_of(repository: Repository, commit: str) -> Note | None:
+    """Who brought one commit."""
+    return Notes(repository).of(commit)
 
 
 def note_push(repository: Repository, notes: Mapping[str, Note]) -> None:

@@ -12,9 +12,9 @@ from gitmem.errors import NotFound
 from gitmem.git.log import FileVersion, diff_blobs, file_versions
 from gitmem.git.log import blame as blame_lines
 from gitmem.git.objects import Commit
-from gitmem.memory.pushers import note_of
+from gitmem.memory.pushers import Notes
 from gitmem.memory.view import NO_TREE, View
-from gitmem.names import age_in_words, parse_when, shown
+from gitmem.names import age_in_words, now, parse_when, shown
 from gitmem.verbs import checked_limit, verb
 
 PATHS_MAX = 20  # of one commit, in recent_changes
@@ -101,8 +101,8 @@ def history(desk: Desk, id: str, limit: int = 20) -> History:  # noqa: A002  the
     """
     found = versions_of(desk, id)
     cut = found[: checked_limit(limit, 200)]
-    approvers = Approvers(desk.memory, _project_of(found[0].path))
-    return History(stem(found[0].path), tuple(_version(desk, each, approvers) for each in cut), len(found))
+    approvers, notes = Approvers(desk.memory, _project_of(found[0].path)), Notes(desk.memory.repository)
+    return History(stem(found[0].path), tuple(_version(each, approvers, notes) for each in cut), len(found))
 
 
 def versions_of(desk: Desk, record_id: str) -> list[FileVersion]:
@@ -135,8 +135,8 @@ def _project_of(path: str) -> str:
     return path.split("/")[1] if path.startswith("projects/") else SHARED
 
 
-def _version(desk: Desk, found: FileVersion, approvers: Approvers) -> Version:
-    trailers, note = found.commit.trailers, note_of(desk.memory.repository, found.commit.oid)
+def _version(found: FileVersion, approvers: Approvers, notes: Notes) -> Version:
+    trailers, note = found.commit.trailers, notes.of(found.commit.oid)
     return Version(
         found.blob, found.commit.oid, found.commit.author.name, found.commit.time, found.commit.subject,
         trailers.get("Gitmem-Verb", ""), trailers.get("Gitmem-Session", ""), found.path,
@@ -214,15 +214,16 @@ def recent_changes(desk: Desk, since: str = "7d", agent: str = "", limit: int = 
         for commit in _commits_since(desk, view, since)
         if (not agent or commit.author.name == agent) and touches(view, commit, scopes)
     )
-    changes = tuple(_recent(view, each, scopes) for each in islice(touching, checked_limit(limit, 200)))
+    clock = now()
+    changes = tuple(_recent(view, each, scopes, clock) for each in islice(touching, checked_limit(limit, 200)))
     return RecentChanges(changes, len(changes), view.commit)
 
 
-def _recent(view: View, commit: Commit, scopes: tuple[str, ...]) -> RecentChange:
+def _recent(view: View, commit: Commit, scopes: tuple[str, ...], clock: datetime) -> RecentChange:
     prefixes = tuple(f"{scope}/" for scope in scopes)
     paths = [path for path, _, _ in view.objects.changes(commit) if path.startswith(prefixes)]
     author, time = commit.author.name, commit.time
-    return RecentChange(commit.oid, author, time, age_in_words(time), commit.subject, tuple(paths[:PATHS_MAX]))
+    return RecentChange(commit.oid, author, time, age_in_words(time, clock=clock), commit.subject, tuple(paths[:PATHS_MAX]))
 
 
 def _commits_since(desk: Desk, view: View, since: str) -> Iterator[Commit]:
