@@ -39,11 +39,6 @@ def _way(cls: type) -> Callable[[Any], Json]:
     return next((way for base, way in _WAYS.items() if issubclass(cls, base)), lambda value: value)
 
 
-def _struct(value: Struct) -> dict[str, Json]:
-    fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
-    return {name: each if each.__class__ in _PLAIN else plain(each) for name, each in fields if each is not None}
-
-
 def _record(record: Record) -> dict[str, Json]:
     declared = kind_of(type(record))
     head = {f.name: plain(getattr(record, f.name)) for f in declared.path_fields}
@@ -58,7 +53,7 @@ _WAYS: dict[type, Callable[[Any], Json]] = {
     tuple: lambda value: [plain(each) for each in value],
     list: lambda value: [plain(each) for each in value],
     dict: lambda value: {str(key): plain(each) for key, each in value.items()},
-    Struct: _struct,
+    Struct: lambda value: {name: plain(each) for name, each in structs.asdict(value).items() if each is not None},
 }
 
 

@@ -31,6 +31,7 @@ ALWAYS_QUOTED = frozenset({"content", "body", "message", "text", "snippet", "val
 FOLLOWED = frozenset({"rule"})
 # What is JSON to those who use it stays JSON.
 JSON_VALUES = ("json_schema", "value")
+_NESTED = frozenset({dict, list})
 TIMES = ("updated", "created", "sent", "since", "at")
 
 
@@ -95,27 +96,33 @@ def _identity(item: Mapping[str, Json]) -> str:
 
 def _field(name: str, value: Json, item: Mapping[str, Json]) -> list[str]:
     match value:
-        case _ if value is None or value in ("", {}):
+        case str():
+            return _text(name, value, item)
+        case _ if value is None or value == {}:
             return []
         case []:
             # an empty list is an answer where its length is told, and says nothing elsewhere
             return [f"{name}: none"] if "total" in item or "count" in item else []
-        case str() if name in FOLLOWED:
-            return [f"{name}:", *_indented(value.splitlines())]
-        case str():
-            return [_credit(name, item), *quoted(value)] if _is_quotable(name, value) else [_fact(name, value)]
         case dict() | list() if name in JSON_VALUES:  # whose keys are recorded text as well
             return [_credit(name, item), *quoted(json.dumps(value, ensure_ascii=False, indent=1))]
         case dict():
             return [f"{name}:", *_indented(_fields(value))]
+        case list() if _NESTED.isdisjoint(map(type, value)):
+            return _plain_list(name, value)
         case list() if all(isinstance(each, dict) and "lines" in each for each in value):
             return _sections(value)
-        case list() if any(isinstance(each, (dict, list)) for each in value):
-            return [f"{name}:", *_numbered(value)]
         case list():
-            return _plain_list(name, value)
+            return [f"{name}:", *_numbered(value)]
         case _:
-            return [f"{name}: {_scalar(name, value)}"]
+            return [_fact(name, value)]
+
+
+def _text(name: str, value: str, item: Mapping[str, Json]) -> list[str]:
+    if not value:
+        return []
+    if name in FOLLOWED:
+        return [f"{name}:", *_indented(value.splitlines())]
+    return [_credit(name, item), *quoted(value)] if _is_quotable(name, value) else [_fact(name, value)]
 
 
 def _sections(sections: list[Any]) -> list[str]:
@@ -217,7 +224,8 @@ def _fact(name: str, value: Json) -> str:
 
 
 def _item(bullet: str, lines: list[str]) -> list[str]:
-    return [bullet + lines[0], *(" " * len(bullet) + line for line in lines[1:])]
+    margin = " " * len(bullet)
+    return [bullet + lines[0], *[margin + line for line in lines[1:]]]
 
 
 def _indented(lines: list[str]) -> list[str]:

@@ -332,11 +332,11 @@ class Objects:
             return Entry(FOLDER, tree_oid)
         *folders, name = path.split("/")
         for folder in folders:
-            found = self.tree(tree_oid).entries.get(folder)
+            found = (self._trees.get(tree_oid) or self.tree(tree_oid)).entries.get(folder)
             if found is None or found.mode != FOLDER:
                 return None
             tree_oid = found.oid
-        return self.tree(tree_oid).entries.get(name)
+        return (self._trees.get(tree_oid) or self.tree(tree_oid)).entries.get(name)
 
     def file(self, tree_oid: str, path: str) -> str:
         """The blob of the file at `path` below a tree, "" if there is none."""
