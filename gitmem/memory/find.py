@@ -1,7 +1,7 @@
 """Finding a record by its id, or by any unambiguous start of the id's hex digits, in git alone."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from gitmem.errors import BadArgument, NotFound
 from gitmem.git.objects import FOLDER
@@ -55,17 +55,17 @@ def _rounds(view: View, scope: str | None) -> Iterator[list[str]]:
     yield [f"projects/{name}" for name in _names(view, "projects") if f"projects/{name}" not in first]
 
 
-def _names(view: View, folder: str) -> Iterable[str]:
+def _names(view: View, folder: str) -> Collection[str]:
     entry = view.peek(folder)
     return view.objects.tree(entry.oid).entries if entry and entry.mode == FOLDER else ()
 
 
 def _matches(view: View, scope: str, text: str, hex_part: str, kind: Kind | None) -> Iterator[str]:
     for declared in [kind] if kind else KINDS.values():
-        home = declared.record.home
-        if declared.record.ref == view.place.family and "{shard}" in home:
-            for folder in _expand(view, home.partition("/{shard}")[0].replace("{scope}", scope)):
-                yield from _in_shard(view, f"{folder}/{hex_part[:2]}", text, hex_part)
+        above, sharded, file = declared.record.home.partition("/{shard}")
+        if sharded and declared.record.ref == view.place.family:
+            for folder in _expand(view, above.replace("{scope}", scope)):
+                yield from _in_shard(view, f"{folder}/{hex_part[:2]}", text, hex_part, file[file.rindex(".") :])
 
 
 def _expand(view: View, folder: str) -> Iterator[str]:
@@ -78,10 +78,12 @@ def _expand(view: View, folder: str) -> Iterator[str]:
         yield from _expand(view, folder[: found.start()] + name + folder[found.end() :])
 
 
-def _in_shard(view: View, folder: str, text: str, hex_part: str) -> Iterator[str]:
-    for name in _names(view, folder):
-        stem = _stem(name)
-        if stem == text or (text == hex_part and stem.rpartition("-")[2].startswith(hex_part)):
+def _in_shard(view: View, folder: str, text: str, hex_part: str, ending: str) -> Iterator[str]:
+    names = _names(view, folder)
+    if text != hex_part:  # a whole id is looked up; a shard may hold hundreds of names
+        names = [text + ending] if text + ending in names else ()
+    for name in names:
+        if _stem(name).rpartition("-")[2].startswith(hex_part):
             yield f"{folder}/{name}"
 
 

@@ -134,8 +134,8 @@ class Approvers:
     """Who let versions of a project's files in."""
 
     def __init__(self, memory: "Memory", project: str) -> None:
-        views = (memory.view(place_of(each)) for each in dict.fromkeys((project, SHARED)))
-        self._views = [view for view in views if view.commit]
+        places = [place_of(each) for each in dict.fromkeys((project, SHARED))]
+        self._views = [memory.view(place, commit=head) for place in places if (head := memory.head(place))]
 
     def of(self, blob: str) -> str | None:
         """Who let a version in; None if nobody had to."""
