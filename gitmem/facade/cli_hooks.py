@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import to_builtins
 from msgspec.structs import asdict
 
 from gitmem.errors import GitmemError
@@ -157,7 +158,7 @@ def status(given: Given, path: Path) -> int:
 
     found = hooking.status(hooking.Site.at(path))
     if given.json:
-        put_json(asdict(found))
+        put_json(to_builtins(found))
     else:
         put("\n".join(_lines(found)))
     return DONE if found.installed else REFUSED

@@ -6,7 +6,6 @@ it waits for a file system that does not answer.
 """
 
 import gc
-import json
 import os
 import select
 import signal
@@ -14,6 +13,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+
+from msgspec import json
 
 from gitmem.facade.verdict import Verdict
 
@@ -71,7 +72,7 @@ def _in_time(work: Work) -> Verdict:
             os.killpg(child, signal.SIGKILL)
     if not text:
         return Verdict(said=f"gitmem: no answer from the memory within {limit:g} s; this was not checked.")
-    return Verdict(**json.loads(text))
+    return json.decode(text, type=Verdict)
 
 
 def _limit() -> float:
@@ -91,7 +92,7 @@ def _answer(writer: int, work: Work) -> None:
         verdict = work()
     except BaseException as error:  # noqa: BLE001  whatever it is must not stop a commit
         verdict = _skipped(error)
-    data = json.dumps(vars(verdict)).encode()
+    data = json.encode(verdict)
     while data:
         data = data[os.write(writer, data) :]
     os._exit(0)

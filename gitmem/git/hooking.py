@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from gitmem import assets
 from gitmem.errors import GitmemError
@@ -250,7 +251,7 @@ def _moved_out(site: Site, names: Sequence[str]) -> Iterator[Step]:
 def _included(site: Site, settings: Settings) -> str:
     lines = ["# Written by 'gitmem hooks install'; 'gitmem hooks remove' takes it away.", "[core]"]
     lines.append(f"\thooksPath = {_quoted(str(site.folder))}")
-    if known := {name: value for name, value in vars(settings).items() if value}:
+    if known := {name: value for name, value in asdict(settings).items() if value}:
         lines += ["[gitmem]", *(f"\t{name} = {_quoted(value)}" for name, value in known.items())]
     return "\n".join(lines) + "\n"
 

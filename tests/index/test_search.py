@@ -1,8 +1,9 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from msgspec.structs import replace
 
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.domains.projects import Project
