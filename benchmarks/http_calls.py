@@ -1,6 +1,7 @@
 """What a call over HTTP costs beside a no-op tool of the same server, and beside the same verb in process.
 
-The client speaks plain HTTP on one kept connection, so that the server is measured and not a client library.
+Reads are measured twice: with plain HTTP on one kept connection, so that the server is measured and nothing else, and
+through the client of the MCP SDK, which is what an agent waits for.
 Calls take turns, one of each sort after the other, so that a noisy machine slows all alike. The records are
 functions of the installed packages, the questions the first sentences of their docstrings, another one each time.
 
@@ -19,8 +20,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
+
+import anyio
+from mcp import Client
 
 import gitmem.domains.all  # noqa: F401  declares kinds and verbs
 from benchmarks.filling import fill
@@ -55,7 +60,7 @@ def noop(desk: Desk) -> Nothing:
 
 globals()["Desk"] = Desk
 from gitmem.facade.http import serve_http
-serve_http(Path(sys.argv[1]), port=0, agent="bench", project="bench")
+serve_http(Path(sys.argv[1]), port=0, profile="all", agent="bench", project="bench")
 """
 
 
@@ -123,11 +128,18 @@ def in_process(memory: Memory, index: Index, number: int) -> None:
 
 def medians(sorts: Mapping[str, Callable[[int], object]], calls: int) -> dict[str, float]:
     """Median milliseconds of each sort of call, taking turns."""
+    return anyio.run(in_turns, sorts, calls)
+
+
+async def in_turns(sorts: Mapping[str, Callable[[int], object]], calls: int) -> dict[str, float]:
+    """The same, also of calls that are awaited."""
     taken: dict[str, list[float]] = {name: [] for name in sorts}
     for number in range(calls):
         for name, sort in sorts.items():
             started = time.perf_counter()
-            sort(number)
+            answer = sort(number)
+            if isawaitable(answer):
+                await answer
             taken[name].append((time.perf_counter() - started) * 1000)
     return {name: statistics.median(each[calls // 10 :]) for name, each in taken.items()}
 
@@ -144,23 +156,39 @@ def writes(connection: Connection, memory: Memory, index: Index, calls: int) -> 
     print(f"record_learning over HTTP / (no-op + in process)  {ratio:.2f}  (at most 1.3)")
 
 
-def reads(connection: Connection, calls: int, questions: list[str], ids: list[str]) -> None:
-    """Print what reads cost beside a no-op."""
-    found = medians({
-        "no-op": lambda _: connection.call("noop"),
-        "get_by_id": lambda n: connection.call("get_by_id", id=ids[n % len(ids)]),
-        "query": lambda n: connection.call("query", query=questions[n % len(questions)]),
-        "related": lambda n: connection.call("related", id=ids[n % len(ids)]),
-        "history": lambda n: connection.call("history", id=ids[n % len(ids)]),
-        "list_backlog": lambda _: connection.call("list_backlog"),
-        "list_projects": lambda _: connection.call("list_projects"),
-        "list_sessions": lambda _: connection.call("list_sessions"),
-        "recent_changes": lambda _: connection.call("recent_changes"),
-    }, calls)
+def reads(call: Callable[..., object], questions: list[str], ids: list[str]) -> dict[str, Callable[[int], object]]:
+    """A no-op and reads, each of something else every time."""
+    return {
+        "no-op": lambda _: call("noop"),
+        "get_by_id": lambda n: call("get_by_id", id=ids[n % len(ids)]),
+        "query": lambda n: call("query", query=questions[n % len(questions)]),
+        "related": lambda n: call("related", id=ids[n % len(ids)]),
+        "history": lambda n: call("history", id=ids[n % len(ids)]),
+        "list_backlog": lambda _: call("list_backlog"),
+        "list_projects": lambda _: call("list_projects"),
+        "list_sessions": lambda _: call("list_sessions"),
+        "recent_changes": lambda _: call("recent_changes"),
+    }
+
+
+async def through_sdk(connection: Connection, calls: int, questions: list[str], ids: list[str]) -> dict[str, float]:
+    """What reads cost through the SDK's own client, which checks every answer against its schema."""
+    async with Client(f"http://{connection.host}:{connection.port}/mcp") as client:
+
+        async def call(tool: str, **arguments: object) -> None:
+            answer = await client.call_tool(f"memory_{tool}", arguments)
+            if answer.is_error:
+                raise RuntimeError(answer)
+
+        return await in_turns(reads(call, questions, ids), calls)
+
+
+def compare(found: Mapping[str, float], how: str) -> None:
+    """Print what reads cost beside the no-op."""
     show(found)
     for name, median in found.items():
         if name != "no-op":
-            print(f"{name} over HTTP / no-op  {median / found['no-op']:.2f}  (at most 1.5)")
+            print(f"{name} {how} / no-op  {median / found['no-op']:.2f}  (at most 1.5)")
 
 
 def linked(connection: Connection) -> list[str]:
@@ -199,7 +227,9 @@ def main() -> None:
         with served(Path(folder) / "served") as connection:
             writes(connection, own, index, options.calls)
             questions = [question for question, _ in known.asked if len(question.split()) <= WORDS_MAX]
-            reads(connection, options.calls, questions, linked(connection))
+            ids = linked(connection)
+            compare(medians(reads(connection.call, questions, ids), options.calls), "over HTTP")
+            compare(anyio.run(through_sdk, connection, options.calls, questions, ids), "through the SDK's client")
         index.close()
         own.close()
 
