@@ -5,7 +5,8 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from heapq import nlargest
+from typing import Any
 
 import tantivy
 from msgspec import Struct, field
@@ -14,21 +15,17 @@ from gitmem.index.follower import Snapshot
 from gitmem.index.overlay import Overlaid
 from gitmem.index.passages import facet_term, key_of
 from gitmem.index.question import TIE, Clause, Leaf, clauses_of, idf
-from gitmem.index.schema import schema
-from gitmem.index.store import OWN_KEY, Hits, reading
+from gitmem.index.schema import WEIGHTS, schema
+from gitmem.index.store import OWN_KEY, READING, Hits
 
 _COUNTED = 100  # hits that are looked at one by one to count records exactly
 _MASKS_IN_QUERY = 500
 _MASKS_IN_KEY = 50
 _VALUES_AS_SET = 200
-_COUNTS_MAX = 200
-_REMEMBERED_MAX = 2000
 _PATHS_AT_FIRST = 50
 _NEAR_MAX = 5
 _ALIKE_MAX = 5000
 
-K = TypeVar("K")
-V = TypeVar("V")
 Occur = Any  # tantivy's enumeration, which has no type
 Where = Mapping[str, Collection[str]]
 
@@ -58,40 +55,42 @@ class Ranked(Struct, frozen=True):
     clauses: list[Clause] = field(default_factory=list)
 
 
-def _remember(known: dict[K, V], key: K, value: V) -> None:
-    # what one index was asked holds as long as that index: until the next fold
-    if len(known) >= _REMEMBERED_MAX:
-        known.clear()
-    known[key] = value
-
-
 class Terms:
     """What a snapshot knows of a term, the index and the overlay taken together."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._base = snapshot.base
         self._overlay = snapshot.overlay
+        worked_out = self._overlay.worked_out
+        self.clauses = worked_out.clauses
+        self.queries = worked_out.queries
         self.passages = int(snapshot.base.searcher.num_docs) + self._overlay.passages
 
-    def frequency(self, field_name: str, term: str) -> int:
-        """How many passages have the term in the field."""
-        return self.indexed(field_name, term) + self._overlay.frequency(field_name, term)
+    def frequencies(self, term: str) -> Mapping[str, int]:
+        """How many passages have the term, by field; only the fields that have it."""
+        here, new = self.indexed(term), self._overlay.frequencies(term)
+        return {name: here.get(name, 0) + new.get(name, 0) for name in here | new} if new else here
 
-    def indexed(self, field_name: str, term: str) -> int:
+    def indexed(self, term: str) -> dict[str, int]:
         """How many passages of the index itself have it."""
-        known = self._base.frequencies.get((field_name, term))
+        known = self._base.frequencies.get(term)
         if known is None:
-            known = int(self._base.searcher.doc_freq(field_name, term))
-            _remember(self._base.frequencies, (field_name, term), known)
+            count = self._base.searcher.doc_freq
+            known = {name: found for name in WEIGHTS if (found := int(count(name, term)))}
+            self._base.frequencies[term] = known
         return known
 
-    def beginning(self, field_name: str, prefix: str, limit: int) -> list[str]:
-        """Terms of a field that begin with `prefix`."""
+    def beginning(self, field_name: str, prefix: str, limit: int) -> dict[str, int]:
+        """Terms of a field that begin with `prefix`, and how many passages have each there."""
         here = self._base.beginnings.get((field_name, prefix, limit))
         if here is None:
-            here = [term for term, _ in self._base.searcher.terms_with_prefix(field_name, prefix, limit=limit)]
-            _remember(self._base.beginnings, (field_name, prefix, limit), here)
-        return list(dict.fromkeys([*here, *self._overlay.beginning(field_name, prefix, limit)]))[:limit]
+            here = dict(self._base.searcher.terms_with_prefix(field_name, prefix, limit=limit))
+            self._base.beginnings[field_name, prefix, limit] = here
+        new = self._overlay.beginning(field_name, prefix, limit)
+        if not new:
+            return here
+        both = list(dict.fromkeys([*here, *new]))[:limit]
+        return {term: self.frequencies(term).get(field_name, 0) for term in both}
 
     def near(self, term: str) -> list[str]:
         """Terms of texts that differ by one slip of the pen."""
@@ -100,10 +99,10 @@ class Terms:
         # one slip leaves one half as it is; the first two letters are taken to be right
         middle = len(term) // 2
         first, second = term[:middle], term[middle:]
-        others = self.beginning("text", first, _ALIKE_MAX)
+        others = list(self.beginning("text", first, _ALIKE_MAX))
         others += [other for other in self.beginning("text", term[:2], _ALIKE_MAX) if other.endswith(second)]
         found = [other for other in others if abs(len(other) - len(term)) <= 1 and is_one_slip(term, other)]
-        return sorted(dict.fromkeys(found), key=lambda other: -self.frequency("text", other))[:_NEAR_MAX]
+        return sorted(dict.fromkeys(found), key=lambda other: -self.frequencies(other).get("text", 0))[:_NEAR_MAX]
 
 
 def is_one_slip(one: str, other: str) -> bool:
@@ -176,16 +175,24 @@ class Answer:
         averages = self.snapshot.base.averages
         scores = self.snapshot.overlay.scores(clauses, averages, self.snapshot.step, self._accepts)
         new = [_overlaid(each, score) for each, score in scores.values()]
-        found, total = self._merged(search, new, wanted, max(_COUNTED, 3 * wanted))
-        self._find_openings(query, found)
-        best = sorted(found.values(), key=lambda candidate: (-candidate.rank, -candidate.updated))
+        found, total, least = self._merged(search, new, wanted, max(_COUNTED, 3 * wanted))
+        self._find_openings(query, found, wanted, least)
+        best = nlargest(wanted, found.values(), key=lambda candidate: (candidate.rank, candidate.updated))
         return Ranked(best, total, clauses)
 
-    def _find_openings(self, query: Any, found: dict[int, Candidate]) -> None:
-        """Look up the openings of records that were found by a later passage: most lie beyond what was looked at."""
-        later = [key for key, each in found.items() if each.address is not None and each.part and each.opening is None]
+    def _find_openings(self, query: Any, found: dict[int, Candidate], wanted: int, least: float) -> None:
+        """Look up the openings of records that were found by a later passage, where that can make them one of the best.
+
+        An opening that was not among the hits that were looked at scores at most the `least` of these.
+        """
+        if not least:
+            return
+        ranks = {key: each.rank for key, each in found.items()}
+        bar = nlargest(wanted, ranks.values())[-1] if len(ranks) >= wanted else 0.0
+        close = [key for key, rank in ranks.items() if rank + least / 2 >= bar]
+        later = [key for key in close if found[key].part and found[key].address is not None and found[key].opening is None]
         if later:
-            with reading():
+            with READING:
                 where = [tantivy.Query.term_query(schema(), "part", 0), any_of("key", later)]
                 fixed = [(tantivy.Occur.Must, tantivy.Query.const_score_query(each, 0.0)) for each in where]
                 openings = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *fixed])
@@ -198,14 +205,14 @@ class Answer:
         new = [_overlaid(each) for each in standing if each.passage.part == 0]
         # where nothing is masked, the index's own count is exact and few hits need to be looked at
         is_masked = bool(self.snapshot.overlay.masked(self.snapshot.step))
-        found, total = self._merged(self._listed, new, wanted, max(_COUNTED, 3 * wanted) if is_masked else wanted)
+        found, total, _ = self._merged(self._listed, new, wanted, max(_COUNTED, 3 * wanted) if is_masked else wanted)
         return Ranked(sorted(found.values(), key=lambda candidate: -candidate.updated), total)
 
     def _listed(self, limit: int) -> Hits:
         # without a question, an index has the same answer to a filter as long as it is the index
         known, key = self.snapshot.base.listings, (tuple(self._where), self._after, limit)
         if key not in known:
-            _remember(known, key, self._hits(self._first_parts(), limit, order_by_field="updated"))
+            known[key] = self._hits(self._first_parts(), limit, order_by_field="updated")
         return known[key]
 
     def _hits(self, query: Any, limit: int, **order: str) -> Hits:
@@ -217,17 +224,13 @@ class Answer:
 
     def _scored(self, clauses: list[Clause], vocabulary: Terms) -> Any:
         correct = self._corrections(vocabulary)
-        matching = tantivy.Query.boolean_query([(tantivy.Occur.Should, self._dismax(clause, correct)) for clause in clauses])
-        return tantivy.Query.boolean_query([(tantivy.Occur.Must, matching), *self._filters]) if self._filters else matching
-
-    def _dismax(self, clause: Clause, correction: Callable[[Leaf], float]) -> Any:
-        known, leaves = self.snapshot.base.queries, []
-        for leaf in clause.leaves:
-            key = (leaf.field, leaf.term, leaf.weight * correction(leaf))
-            if key not in known:
-                _remember(known, key, _leaf(*key))
-            leaves.append(known[key])
-        return tantivy.Query.disjunction_max_query(leaves, TIE)
+        known, matching = vocabulary.queries, []
+        for clause in clauses:
+            if clause not in known:
+                known[clause] = _dismax(clause, correct)
+            matching.append((tantivy.Occur.Should, known[clause]))
+        query = tantivy.Query.boolean_query(matching)
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *self._filters]) if self._filters else query
 
     def _corrections(self, vocabulary: Terms) -> Callable[[Leaf], float]:
         """Tantivy weighs a term by what it holds itself; a small index under a large overlay knows too little."""
@@ -236,18 +239,21 @@ class Answer:
             return lambda _: 1.0
 
         def correction(leaf: Leaf) -> float:
-            frequency = vocabulary.indexed(leaf.field, leaf.term)
+            frequency = vocabulary.indexed(leaf.term).get(leaf.field)
             return leaf.idf / idf(here, frequency) if frequency else 1.0
 
         return correction
 
     def _merged(
         self, search: Callable[[int], Hits], new: list[Candidate], wanted: int, limit: int
-    ) -> tuple[dict[int, Candidate], int]:
-        """One candidate a record, by the key of its path: of the first `limit` hits what is not masked, and the overlay's."""
+    ) -> tuple[dict[int, Candidate], int, float]:
+        """One candidate a record, by the key of its path: of the first `limit` hits what is not masked, and the overlay's.
+
+        Also how many records match in all, and the least score of what was looked at, 0 if that is all there is.
+        """
         size = int(self.snapshot.base.searcher.num_docs)
         while True:
-            with reading():
+            with READING:
                 hits = search(limit)
             kept = self._unmasked(hits)
             everything = len(hits.rows) < limit
@@ -259,14 +265,18 @@ class Answer:
         if not everything and kept:
             # records that lie beyond what was looked at, estimated from those that were
             total += max(0, round((hits.count - len(hits.rows)) * len(kept) / len(hits.rows)))
-        return by_key, total
+        return by_key, total, 0.0 if everything else hits.rows[-1][0]
 
     def _unmasked(self, hits: Hits) -> dict[int, Candidate]:
         gone = self.snapshot.overlay.masking(self.snapshot.step) | {OWN_KEY}
         kept: dict[int, Candidate] = {}
         for score, key, time, part, address in hits.rows:
-            if key not in gone:
-                _keep(kept, key, Candidate(score, time, part, address))
+            best = kept.get(key)
+            if best is None:
+                if key not in gone:
+                    kept[key] = Candidate(score, time, part, address)
+            elif part == 0:  # the hits come best first
+                best.opening = Candidate(score, time, part, address)
         return kept
 
     @staticmethod
@@ -286,7 +296,7 @@ class Answer:
         masked = len(snapshot.overlay.masked(snapshot.step))
         if not self._filters or masked > _MASKS_IN_QUERY:
             return snapshot.base.records - masked + new
-        with reading():
+        with READING:
             gone = int(snapshot.base.searcher.search(self._first_parts(tantivy.Occur.Must), 1).count) if masked else 0
             return self._in_base() - gone + new
 
@@ -296,8 +306,6 @@ class Answer:
         if self._after is not None:
             return int(base.searcher.search(self._first_parts(), 1).count)
         if key not in base.counts:
-            if len(base.counts) >= _COUNTS_MAX:
-                base.counts.clear()
             base.counts[key] = int(base.searcher.search(self._first_parts(), 1).count)
         return base.counts[key]
 
@@ -317,25 +325,29 @@ class Answer:
         masked = self.snapshot.overlay.masked(self.snapshot.step)
         known, key = self.snapshot.base.totals, (start, tuple(self._where), tuple(masked[:_MASKS_IN_KEY]))
         if key not in known or len(masked) > _MASKS_IN_KEY:
-            with reading():
+            with READING:
                 unmasked = self._first_parts(tantivy.Occur.MustNot)
                 found = self.snapshot.base.searcher.terms_with_prefix("facet", start, filter_query=unmasked)
-            _remember(known, key, {term.removeprefix(start): count for term, count in found if count})
+            known[key] = {term.removeprefix(start): count for term, count in found if count}
         return known[key]
 
     def paths(self) -> list[str]:
         """The paths of all records that the filters let through."""
         snapshot = self.snapshot
-        searcher = snapshot.base.searcher
-        with reading():
-            # room is made for as many hits as are asked for, and mostly there are few
-            result = searcher.search(self._first_parts(), _PATHS_AT_FIRST)
-            if result.count > _PATHS_AT_FIRST:
-                result = searcher.search(self._first_parts(), result.count)
-            found = [str(searcher.doc(address).get_first("path")) for _, address in result.hits]
-        paths = [path for path in found if not snapshot.overlay.masks(key_of(path), snapshot.step)]
+        paths = [path for path in self._paths_in_base() if not snapshot.overlay.masks(key_of(path), snapshot.step)]
         standing = snapshot.overlay.standing(snapshot.step, self._accepts)
         return sorted({*paths, *(each.passage.path for each in standing)})
+
+    def _paths_in_base(self) -> list[str]:
+        base, key = self.snapshot.base, (tuple(self._where), self._after)
+        if key not in base.paths:
+            with READING:
+                # room is made for as many hits as are asked for, and mostly there are few
+                result = base.searcher.search(self._first_parts(), _PATHS_AT_FIRST)
+                if result.count > _PATHS_AT_FIRST:
+                    result = base.searcher.search(self._first_parts(), result.count)
+                base.paths[key] = [str(base.searcher.doc(address).get_first("path")) for _, address in result.hits]
+        return base.paths[key]
 
 
 def _overlaid(each: Overlaid, score: float = 0.0) -> Candidate:
@@ -354,40 +366,44 @@ def _keep(kept: dict[int, Candidate], key: int, found: Candidate) -> None:
 
 
 class Card(Struct, frozen=True):
-    """What the index keeps of a passage to show it."""
+    """What the index keeps of a passage to show it, and of its record to tell of it."""
 
     path: str
     author: str
     heading: str
     text: str
+    gist: bytes
     updated: datetime
 
 
-def card_at(snapshot: Snapshot, path: str) -> Card | None:
-    """What to show of the record at a path; None if the index has none there."""
+def touched(snapshot: Snapshot, path: str) -> tuple[datetime, str] | None:
+    """When the record at a path was last changed, and by whom; None if the index has none there."""
     overlaid = snapshot.overlay.at(path, snapshot.step)
     if overlaid is not None:
-        return card_of(snapshot, _overlaid(overlaid))
+        return overlaid.change.time, overlaid.change.author
     if snapshot.overlay.masks(key_of(path), snapshot.step):
         return None
-    here = (tantivy.Query.term_query(schema(), "path", path), tantivy.Query.term_query(schema(), "part", 0))
-    with reading():
-        query = tantivy.Query.boolean_query([(tantivy.Occur.Must, each) for each in here])
-        addresses = [address for _, address in snapshot.base.searcher.search(query, 1).hits]
-        times = snapshot.base.searcher.fast_field_values("updated", addresses)
-    found = (Candidate(0.0, time, 0, address=address) for address, time in zip(addresses, times, strict=True))
-    return next((card_of(snapshot, each) for each in found), None)
+    known, searcher = snapshot.base.touched, snapshot.base.searcher
+    if path not in known:
+        with READING:
+            addresses = [address for _, address in searcher.search(any_of("path", [path]), 1).hits]
+            times = searcher.fast_field_values("updated", addresses)
+        for address, time in zip(addresses, times, strict=True):
+            card = card_of(snapshot, Candidate(0.0, time, 0, address=address))
+            known[path] = card.updated, card.author
+    return known.get(path)
 
 
 def card_of(snapshot: Snapshot, candidate: Candidate) -> Card:
     """What to show of a candidate."""
     if candidate.overlaid is not None:
         passage, change = candidate.overlaid.passage, candidate.overlaid.change
-        return Card(passage.path, change.author, passage.heading, passage.shown, change.time)
-    with reading():
+        return Card(passage.path, change.author, passage.heading, passage.shown, passage.gist, change.time)
+    with READING:
         document = snapshot.base.searcher.doc(candidate.address)
+    path, gist = str(document.get_first("path")), bytes(document.get_first("gist"))
     author, heading, text = bytes(document.get_first("shown")).decode("utf-8", "replace").split("\x00", 2)
-    return Card(str(document.get_first("path")), author, heading, text, datetime.fromtimestamp(candidate.updated, UTC))
+    return Card(path, author, heading, text, gist, datetime.fromtimestamp(candidate.updated, UTC))
 
 
 def explained(snapshot: Snapshot, candidate: Candidate, clauses: list[Clause]) -> Iterator[tuple[float, str]]:
@@ -419,6 +435,11 @@ def _leaf_score(snapshot: Snapshot, candidate: Candidate, leaf: Leaf) -> float:
     except ValueError:
         return 0.0  # the passage does not have the term
     return float(json.loads(explanation)["value"])
+
+
+def _dismax(clause: Clause, correction: Callable[[Leaf], float]) -> Any:
+    leaves = [_leaf(leaf.field, leaf.term, leaf.weight * correction(leaf)) for leaf in clause.leaves]
+    return tantivy.Query.disjunction_max_query(leaves, TIE)
 
 
 def _leaf(field_name: str, term: str, weight: float) -> Any:

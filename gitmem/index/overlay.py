@@ -9,12 +9,14 @@ import threading
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct, field
 
 from gitmem.index.analysis import terms
+from gitmem.index.known import Known
 from gitmem.index.passages import Change, Passage, key_of
-from gitmem.index.question import K1, TIE, B, Clause
+from gitmem.index.question import K1, TIE, B, Clause, Word
 from gitmem.index.schema import TEXT_FIELDS
 
 _FOREVER = 1 << 60
@@ -72,6 +74,13 @@ def rounded_length(length: int) -> int:
     return ((above >> shift) << shift) + 24
 
 
+class WorkedOut(Struct):
+    """What was worked out for questions with the passages that there are; it holds until there are more."""
+
+    clauses: dict[tuple[Word, bool], Clause] = field(default_factory=Known)
+    queries: dict[Clause, Any] = field(default_factory=Known)
+
+
 class _Line(Struct):
     steps: dict[str, int] = field(default_factory=dict)
     edits: list[tuple[str, list[Edit]]] = field(default_factory=list)
@@ -83,6 +92,7 @@ class Overlay:
     def __init__(self, base: str) -> None:
         self._growing = threading.Lock()
         self._line = _Line({base: 0})
+        self.worked_out = WorkedOut()
         self._all: list[Overlaid] = []
         self._standing: dict[str, list[Overlaid]] = {}
         self._changed: set[str] = set()
@@ -120,6 +130,7 @@ class Overlay:
             step = len(self._line.edits) + 1
             for edit in edits:
                 self._apply(edit, step)
+            self.worked_out = WorkedOut()
             self._line.edits.append((commit, edits))
             self._line.steps[commit] = step
 
@@ -171,9 +182,11 @@ class Overlay:
         """The first passage of a path, if the path is overlaid and stands."""
         return next((each for each in list(self._all) if each.passage.path == path and each.stands_at(step)), None)
 
-    def frequency(self, field_name: str, term: str) -> int:
-        """How many overlaid passages have a term in a field."""
-        return len(self._postings[field_name].get(term, ()))
+    def frequencies(self, term: str) -> dict[str, int]:
+        """How many overlaid passages have a term, by field; only the fields that have it."""
+        if not self._all:
+            return {}
+        return {name: len(found) for name, postings in self._postings.items() if (found := postings.get(term))}
 
     def beginning(self, field_name: str, prefix: str, limit: int) -> list[str]:
         """Overlaid terms of a field that begin with `prefix`."""
@@ -186,7 +199,7 @@ class Overlay:
     ) -> dict[int, tuple[Overlaid, float]]:
         """The standing passages that match, with BM25 on the scale of the index, by identity."""
         totals: dict[int, tuple[Overlaid, float]] = {}
-        for clause in clauses:
+        for clause in clauses if self._all else ():
             for overlaid, score in self._clause_scores(clause, averages, step):
                 known = totals.get(id(overlaid))
                 if known is not None:

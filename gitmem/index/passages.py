@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, msgpack
 
 from gitmem.index.analysis import code_words, date_words, for_index
 from gitmem.records.kind import Record, kind_of
@@ -31,7 +31,7 @@ class Change(Struct, frozen=True):
 
 
 class Passage(Struct, frozen=True):
-    """One document of the index. `texts` maps text fields to their prepared text."""
+    """One document of the index. `texts` maps text fields to their prepared text; `gist` is the record's, packed."""
 
     path: str
     part: int
@@ -39,6 +39,7 @@ class Passage(Struct, frozen=True):
     shown: str
     texts: dict[str, str]
     facets: tuple[str, ...]
+    gist: bytes = b""
 
 
 def key_of(path: str) -> int:
@@ -61,6 +62,7 @@ def passages_of(path: str, record: Record) -> list[Passage]:
         "place": _place_words(path, parts.title, parts.paths),
         "moment": " ".join(parts.moments),
     }
+    gist = msgpack.encode(record.gist())
     passages = []
     cut = sections(parts.body)
     for part, (heading, text) in enumerate(cut):
@@ -70,7 +72,7 @@ def passages_of(path: str, record: Record) -> list[Passage]:
         if len(cut) > 1:
             near = [text for _, text in cut[max(0, part - _AROUND) : part] + cut[part + 1 : part + 1 + _AROUND]]
             texts["around"] = for_index("\n".join(near))
-        passages.append(Passage(path, part, heading, full or parts.title, texts, facets))
+        passages.append(Passage(path, part, heading, full or parts.title, texts, facets, gist))
     return passages
 
 

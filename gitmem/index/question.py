@@ -6,13 +6,14 @@ and a little of the others, so that a word in both title and text does not count
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 from msgspec import Struct
 
 from gitmem.index.analysis import humps, identifiers, is_unspaced, terms, whole, words
-from gitmem.index.schema import TEXT_FIELDS
+from gitmem.index.schema import WEIGHTS
 from gitmem.index.words import STOP_WORDS, SYNONYMS
 
 TIE = 0.15
@@ -35,11 +36,15 @@ class Vocabulary(Protocol):
     def passages(self) -> int:
         """The number of passages."""
 
-    def frequency(self, field: str, term: str) -> int:
-        """How many passages have the term in the field."""
+    @property
+    def clauses(self) -> dict[tuple["Word", bool], "Clause"]:
+        """The clauses that were made with what is known now, by their word and whether it was the question's last."""
 
-    def beginning(self, field: str, prefix: str, limit: int) -> list[str]:
-        """Terms of a field that begin with `prefix`."""
+    def frequencies(self, term: str) -> Mapping[str, int]:
+        """How many passages have the term, by field; only the fields that have it."""
+
+    def beginning(self, field: str, prefix: str, limit: int) -> Mapping[str, int]:
+        """Terms of a field that begin with `prefix`, and how many passages have each there."""
 
     def near(self, term: str) -> list[str]:
         """Terms that are one slip of the pen away."""
@@ -55,11 +60,12 @@ class Leaf(Struct, frozen=True):
     idf: float
 
 
-class Clause(Struct, frozen=True):
-    """All that may answer for one word of the question."""
+class Clause(Struct, frozen=True, eq=False):
+    """All that may answer for one word of the question; `telling` is the same without what half of a large memory has."""
 
     word: str
     leaves: tuple[Leaf, ...]
+    telling: "Clause | None" = None
 
 
 def worth(leaves: Iterable[Leaf]) -> float:
@@ -91,34 +97,39 @@ def words_of(text: str) -> list[Word]:
 
 
 def _add(found: dict[str, Word], plain: str, weight: float) -> None:
-    for term in terms(plain)[:1]:
-        if term not in found:
-            found[term] = Word(plain, term, weight)
+    term = _stem(plain)
+    if term and term not in found:
+        found[term] = Word(plain, term, weight)
+
+
+@lru_cache(10_000)
+def _stem(plain: str) -> str:
+    return next(iter(terms(plain)), "")
 
 
 def clauses_of(text: str, vocabulary: Vocabulary) -> list[Clause]:
     """The clauses of a question that can match anything; of a very long one, those that tell most."""
     asked = words_of(text)
-    clauses = [_clause(word, vocabulary, last=word is asked[-1]) for word in asked[: 8 * _CLAUSES_MAX]]
-    matching = _telling([clause for clause in clauses if clause.leaves], vocabulary.passages)
+    clauses = [_known(word, vocabulary, last=word is asked[-1]) for word in asked[: 8 * _CLAUSES_MAX]]
+    # what half of a large memory has tells next to nothing, and to score every passage that has it is most of a search's time
+    matching = [each.telling for each in clauses if each.telling] or [each for each in clauses if each.leaves]
     if len(matching) > _CLAUSES_MAX:
         matching = sorted(matching, key=lambda clause: -worth(clause.leaves))[:_CLAUSES_MAX]
     return matching
 
 
-def _telling(clauses: list[Clause], passages: int) -> list[Clause]:
-    """The clauses without leaves that half of a large memory has: its own stop words, unless nothing is left.
+def _known(word: Word, vocabulary: Vocabulary, *, last: bool) -> Clause:
+    known = vocabulary.clauses.get((word, last))
+    if known is None:
+        leaves = tuple(_best_of_each(_answering(word, vocabulary, last=last)))
+        limit = vocabulary.passages * (_COMMON if vocabulary.passages >= _LARGE else 1)
+        telling = tuple(leaf for leaf in leaves if leaf.frequency <= limit)
+        known = Clause(word.plain, leaves, Clause(word.plain, telling) if telling else None)
+        vocabulary.clauses[word, last] = known
+    return known
 
-    They tell next to nothing, and to score every passage that has one is most of a search's time.
-    """
-    if passages < _LARGE:
-        return clauses
-    limit = passages * _COMMON
-    kept = [Clause(each.word, tuple(leaf for leaf in each.leaves if leaf.frequency <= limit)) for each in clauses]
-    return [each for each in kept if each.leaves] or clauses
 
-
-def _clause(word: Word, vocabulary: Vocabulary, *, last: bool) -> Clause:
+def _answering(word: Word, vocabulary: Vocabulary, *, last: bool) -> list[Leaf]:
     leaves = _leaves(word.term, word.weight, vocabulary)
     rare = sum(leaf.frequency for leaf in leaves) <= vocabulary.passages * 0.01
     if (last or rare) and (len(word.term) >= _PREFIX_MIN or is_unspaced(word.term)):
@@ -130,27 +141,23 @@ def _clause(word: Word, vocabulary: Vocabulary, *, last: bool) -> Clause:
         stems = [word.term[:-cut] for cut in (1, 2, 3) if len(word.term) - cut >= _PREFIX_MIN]
         for near in [*stems, *vocabulary.near(word.term)]:
             leaves += _leaves(near, word.weight * _NEAR_WEIGHT, vocabulary)
-    return Clause(word.plain, tuple(_best_of_each(leaves)))
+    return leaves
 
 
 def _leaves(term: str, weight: float, vocabulary: Vocabulary) -> list[Leaf]:
-    found = []
-    for field in TEXT_FIELDS:
-        frequency = vocabulary.frequency(field.name, term)
-        if frequency:
-            found.append(Leaf(field.name, term, weight * field.weight, frequency, idf(vocabulary.passages, frequency)))
-    return found
+    return [
+        Leaf(field, term, weight * WEIGHTS[field], frequency, idf(vocabulary.passages, frequency))
+        for field, frequency in vocabulary.frequencies(term).items()
+    ]
 
 
 def _longer(word: Word, vocabulary: Vocabulary) -> list[Leaf]:
     found: list[Leaf] = []
-    for field in TEXT_FIELDS:
-        if field.name in _PREFIX_FIELDS:
-            for term in vocabulary.beginning(field.name, word.term, _PREFIXES_MAX):
-                if term != word.term:
-                    frequency = vocabulary.frequency(field.name, term)
-                    weight = word.weight * field.weight * (1.0 if is_unspaced(word.term) else _PREFIX_WEIGHT)
-                    found.append(Leaf(field.name, term, weight, frequency, idf(vocabulary.passages, frequency)))
+    for field in _PREFIX_FIELDS:
+        for term, frequency in vocabulary.beginning(field, word.term, _PREFIXES_MAX).items():
+            if term != word.term and frequency:
+                weight = word.weight * WEIGHTS[field] * (1.0 if is_unspaced(word.term) else _PREFIX_WEIGHT)
+                found.append(Leaf(field, term, weight, frequency, idf(vocabulary.passages, frequency)))
     return found
 
 

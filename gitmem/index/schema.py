@@ -7,7 +7,7 @@ import tantivy
 from msgspec import Struct
 
 # Part of the index folder's name: another number means that old folders are not looked at.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class TextField(Struct, frozen=True):
@@ -29,6 +29,7 @@ TEXT_FIELDS = (
     TextField("code", 0.9),
     TextField("moment", 0.5),
 )
+WEIGHTS = {each.name: each.weight for each in TEXT_FIELDS}
 # In every text field of the index's own document: tantivy tells a field's statistics only with a match.
 SENTINEL = "gitmemsentinelword"
 
@@ -45,6 +46,7 @@ def schema() -> Any:
     builder.add_unsigned_field("part", indexed=True, fast=True)
     builder.add_integer_field("updated", indexed=True, fast=True)
     builder.add_bytes_field("shown", stored=True)
+    builder.add_bytes_field("gist", stored=True)
     return builder.build()
 
 

@@ -7,11 +7,11 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from gitmem.git.history import last_changes
-from gitmem.index.answer import Answer, Candidate, Where, card_at, card_of, explained
+from gitmem.index.answer import Answer, Candidate, Where, card_of, explained, touched
 from gitmem.index.follower import Follower, Snapshot
 from gitmem.index.passages import facet_term
 from gitmem.index.question import Clause
-from gitmem.index.snippet import snippet
+from gitmem.index.snippet import beginnings, snippet
 from gitmem.index.store import Damaged
 from gitmem.memory.memory import Memory
 from gitmem.memory.view import View
@@ -23,7 +23,8 @@ class Hit(Struct, frozen=True):
     """A record that matches. `section` is the heading of its best passage, "" if it is in one piece.
 
     `snippet` are the words around the match; `updated` and `updated_by` tell the last commit that touched
-    the file; `explain`, if asked for, which field and term gave how much, most first.
+    the file; `gist` is what the record's kind tells of it in short, packed; `explain`, if asked for, which
+    field and term gave how much, most first.
     """
 
     path: str
@@ -32,6 +33,7 @@ class Hit(Struct, frozen=True):
     snippet: str
     updated: datetime
     updated_by: str
+    gist: bytes
     explain: tuple[str, ...] = ()
 
 
@@ -92,25 +94,26 @@ class Index:
     def _found(self, snapshot: Snapshot, answer: Answer, text: str, limit: int, offset: int, *, explain: bool) -> Found:
         wanted = offset + limit
         ranked = answer.best(text, wanted) if text.strip() else answer.newest(wanted)
-        terms = {leaf.term for clause in ranked.clauses for leaf in clause.leaves}
+        words = beginnings({leaf.term for clause in ranked.clauses for leaf in clause.leaves})
         hits = tuple(
-            self._hit(snapshot, candidate, terms, ranked.clauses if explain else [])
+            self._hit(snapshot, candidate, words, ranked.clauses if explain else [])
             for candidate in ranked.candidates[offset:wanted]
         )
         searched = answer.searched() if text.strip() else ranked.total  # without a question, all that is searched is found
         return Found(hits, ranked.total, snapshot.commit, searched, snapshot.rebuilding)
 
     @staticmethod
-    def _hit(snapshot: Snapshot, candidate: Candidate, terms: set[str], clauses: list[Clause]) -> Hit:
+    def _hit(snapshot: Snapshot, candidate: Candidate, words: Collection[str], clauses: list[Clause]) -> Hit:
         card = card_of(snapshot, candidate)
         reasons = sorted(explained(snapshot, candidate, clauses), reverse=True)
         return Hit(
             path=card.path,
             score=round(candidate.rank, 4),
             section=card.heading,
-            snippet=snippet(card.text, terms),
+            snippet=snippet(card.text, words),
             updated=card.updated,
             updated_by=card.author,
+            gist=card.gist,
             explain=tuple(reason for _, reason in reasons),
         )
 
@@ -131,9 +134,8 @@ class Index:
         """When a file of the view was last changed, and by whom; None if there is no such file."""
         if view.entry(path) is None:
             return None
-        card = card_at(self._follower.whole_at(view), path)
-        if card is not None:
-            return card.updated, card.author
+        if known := touched(self._follower.whole_at(view), path):
+            return known
         change = last_changes(self._memory.repository, view.commit, [path])[path]  # a file of no kind
         return change.time, change.author
 

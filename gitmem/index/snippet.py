@@ -6,10 +6,21 @@ from collections.abc import Collection, Iterator
 SNIPPET_MAX = 280
 _LEAD = 60
 _NEARBY = 40
+_LONG = 4  # letters
+
+
+def beginnings(terms: Collection[str]) -> list[str]:
+    """What words of these terms begin with; what goes on from a long one is found with it."""
+    # a stem differs from its words at the end (happy, happi): without its last letter it begins them all
+    found: list[str] = []
+    for each in sorted(term[:-1] if len(term) > 3 else term for term in terms):
+        if not found or len(found[-1]) < _LONG or not each.startswith(found[-1]):
+            found.append(each)
+    return found
 
 
 def snippet(text: str, wanted: Collection[str]) -> str:
-    """The stretch of a text that has the most of the wanted terms, on one line."""
+    """The stretch of a text that has the most different of the wanted beginnings of words, on one line."""
     if len(text) <= SNIPPET_MAX:
         return _one_line(text)
     start = _best_start(sorted(_matches(_folded(text), wanted)))
@@ -34,10 +45,8 @@ def _folded(text: str) -> str:
 
 
 def _matches(text: str, wanted: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Where the wanted terms are, also inside words: what capitals set apart is as good a place to show."""
-    for term in wanted:
-        # a stem differs from its words at the end (happy, happi): without its last letter it begins them all
-        beginning = term[:-1] if len(term) > 3 else term
+    """Where the wanted beginnings are, also inside words: what capitals set apart is as good a place to show."""
+    for beginning in wanted:
         at = text.find(beginning)
         for _ in range(_NEARBY):
             if at < 0:

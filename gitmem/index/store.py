@@ -8,14 +8,16 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import tantivy
 from filelock import FileLock, Timeout
 from msgspec import Struct, field
 
+from gitmem.index.known import Known
 from gitmem.index.passages import Change, Passage, key_of
 from gitmem.index.schema import SENTINEL, TEXT_FIELDS, schema, stemming
 
@@ -40,18 +42,21 @@ class Missing(Damaged):
     """There is no index."""
 
 
-@contextmanager
-def reading() -> Iterator[None]:
-    """Turn what tantivy raises on unreadable files into Damaged."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise Damaged(str(error)) from error
-    except BaseException as error:
+class _Reading:
+    """Turns what tantivy raises on unreadable files into Damaged."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, (ValueError, OSError)):
+            raise Damaged(str(error)) from error
         # pyo3's panics are no Exceptions, and their class cannot be imported
-        if type(error).__name__ != "PanicException":
-            raise
-        raise Damaged(str(error)) from None
+        if type(error).__name__ == "PanicException":
+            raise Damaged(str(error)) from None
+
+
+READING = _Reading()  # every search comes through it many times, so it is made once
 
 
 class Hits(Struct, frozen=True):
@@ -73,12 +78,13 @@ class Base(Struct, frozen=True):
     searcher: Any
     averages: dict[str, float]
     files: dict[str, tuple[int, int]]
-    counts: dict[tuple[frozenset[str], ...], int] = field(default_factory=dict)  # records, by filter
-    frequencies: dict[tuple[str, str], int] = field(default_factory=dict)  # passages, by field and term
-    beginnings: dict[tuple[str, str, int], list[str]] = field(default_factory=dict)  # terms, by field, start, limit
-    queries: dict[tuple[str, str, float], Any] = field(default_factory=dict)  # by field, term and weight
-    listings: dict[Any, Hits] = field(default_factory=dict)  # hits without a question, by filter and number
-    totals: dict[Any, dict[str, int]] = field(default_factory=dict)  # records by value of a facet, by filter
+    counts: dict[tuple[frozenset[str], ...], int] = field(default_factory=Known)  # records, by filter
+    frequencies: dict[str, dict[str, int]] = field(default_factory=Known)  # passages, by term and field
+    beginnings: dict[tuple[str, str, int], dict[str, int]] = field(default_factory=Known)  # terms with their passages
+    listings: dict[Any, Hits] = field(default_factory=Known)  # hits without a question, by filter and number
+    totals: dict[Any, dict[str, int]] = field(default_factory=Known)  # records by value of a facet, by filter
+    paths: dict[Any, list[str]] = field(default_factory=Known)  # of records, by filter
+    touched: dict[str, tuple[datetime, str]] = field(default_factory=Known)  # when and by whom, by path
 
     def intact(self) -> bool:
         """Whether the files still are what they were when they were opened."""
@@ -129,7 +135,7 @@ class Store:
 
     def _open(self, meta: str) -> Base:
         files = self._checked_files(meta)
-        with reading():
+        with READING:
             index = tantivy.Index(schema(), path=str(self.folder))
             index.register_tokenizer("words", stemming())
             index.config_reader("manual")
@@ -140,7 +146,7 @@ class Store:
 
     def _checked_files(self, meta: str) -> dict[str, tuple[int, int]]:
         paths = list(self._segment_files(meta))
-        with reading(), ThreadPoolExecutor(2) as pool:
+        with READING, ThreadPoolExecutor(2) as pool:
             return dict(zip(map(str, paths), pool.map(_checked, paths), strict=True))
 
     def _segment_files(self, meta: str) -> Iterator[Path]:
@@ -175,7 +181,7 @@ class Store:
 
     def apply(self, base: Base, edits: Edits, commit: str) -> Base:
         """Replace the passages of paths, and the commit that the index reflects, in one step."""
-        with reading():
+        with READING:
             if self._writer is None:
                 self._writer = self._index.writer(_FOLD_HEAP_BYTES, 1)
             replaced = added = records = 0
@@ -195,7 +201,7 @@ class Store:
         self._writer = self._index = None
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        with reading():
+        with READING:
             index = tantivy.Index(schema(), path=str(self.folder))
             index.register_tokenizer("words", stemming())
             self._writer = index.writer(_BUILD_HEAP_BYTES, 1)
@@ -281,5 +287,6 @@ def _document(passage: Passage, change: Change) -> Any:
         "part": passage.part,
         "updated": int(change.time.timestamp()),
         "shown": "\x00".join((change.author, passage.heading, passage.shown)).encode("utf-8", "surrogateescape"),
+        "gist": passage.gist,
     }
     return tantivy.Document.from_dict(values, schema())

@@ -79,6 +79,10 @@ class Record:
                     if each:
                         yield f.name, str(each)
 
+    def gist(self) -> Struct | None:
+        """What a search tells of it in short: kept in the index, so that its file need not be read for that."""
+        return None
+
     def anew(self, kept: "Record") -> "Record":  # noqa: ARG002  for kinds that need it
         """The version that lost a merge against `kept`, as one that can be proposed to follow it."""
         return self

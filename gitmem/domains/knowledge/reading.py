@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, msgpack
 
 from gitmem.desk import Desk
 from gitmem.domains.knowledge.finding import find_knowledge
-from gitmem.domains.knowledge.record import DAYS_MAX, STALE_AFTER, STATUSES, Knowledge, Link, MemoryType, Status
+from gitmem.domains.knowledge.record import DAYS_MAX, STALE_AFTER, STATUSES, Gist, Knowledge, Link, MemoryType, Status
 from gitmem.domains.projects import Project, project_path
 from gitmem.domains.reviews.record import Approvers
 from gitmem.errors import BadArgument, NotFound
@@ -217,7 +217,8 @@ def _search(
         updated_after=_days_ago(days),
         limit=most, offset=offset, explain=explain,
     )
-    results = tuple(result for hit in found.hits if (result := _result(view, hit, explain)))
+    clock = now()
+    results = tuple(_result(hit, clock, explain=explain) for hit in found.hits)
     more = len(found.hits) == most and offset + most < found.total
     return Results(text, results, found.total, found.commit, _searched(found, where, tags), str(offset + most) if more else None)
 
@@ -238,10 +239,8 @@ def _searched(found: "Found", where: dict[str, list[str]], tags: tuple[str, ...]
     return f"{count} in {place}" + (f", only {', '.join(limits)}" if limits else "") + incomplete
 
 
-def _result(view: View, hit: "Hit", explain: bool) -> Result | None:
-    record = view.record(hit.path)
-    if not isinstance(record, Knowledge):
-        return None
+def _result(hit: "Hit", clock: datetime, *, explain: bool) -> Result:
+    record = msgpack.decode(hit.gist, type=Gist)
     return Result(
         id=record.id,
         title=record.title,
@@ -249,28 +248,27 @@ def _result(view: View, hit: "Hit", explain: bool) -> Result | None:
         status=record.status,
         project=record.project,
         author=record.author or hit.updated_by,
-        age=age_in_words(hit.updated),
+        age=age_in_words(hit.updated, clock=clock),
         score=round(hit.score, 3),
         snippet=hit.snippet,
         tags=record.tags,
-        warnings=warnings_of(record, hit.updated),
+        warnings=warnings_of(record, hit.updated, clock),
         section=hit.section or None,
         explain=hit.explain if explain else None,
     )
 
 
-def warnings_of(record: Knowledge, updated: datetime | None) -> tuple[str, ...]:
+def warnings_of(record: Gist, updated: datetime | None, clock: datetime) -> tuple[str, ...]:
     """Reasons not to rely on a record without a second look."""
-    moment = now()
     warnings = []
     if record.superseded_by:
         warnings.append(f"superseded by {record.superseded_by}")
     elif record.status != "active":
         warnings.append(f"status is {record.status}")
-    if record.expires is not None and not record.holds_at(moment):
-        warnings.append(f"expired {age_in_words(record.expires)} ago")
-    if updated is not None and moment - updated >= STALE_AFTER:
-        warnings.append(f"last changed {age_in_words(updated)} ago; check it before you rely on it")
+    if record.expires is not None and not record.holds_at(clock):
+        warnings.append(f"expired {age_in_words(record.expires, clock=clock)} ago")
+    if updated is not None and clock - updated >= STALE_AFTER:
+        warnings.append(f"last changed {age_in_words(updated, clock=clock)} ago; check it before you rely on it")
     return tuple(warnings)
 
 
@@ -303,7 +301,7 @@ def get_by_id(desk: Desk, id: str, as_of: str = "") -> Whole:  # noqa: A002  the
         updated=updated,
         updated_by=by,
         age=age_in_words(updated) if updated else "",
-        warnings=warnings_of(record, updated),
+        warnings=warnings_of(record.gist(), updated, now()),
         backlinks=tuple(_backlinks(desk, view, record)),
         path=path,
         version=record.version,

@@ -82,6 +82,24 @@ def links_are_named(value: tuple[Link, ...]) -> str | None:
     return None
 
 
+class Gist(Struct, frozen=True):
+    """What a search tells of a record."""
+
+    id: str
+    title: str
+    memory_type: MemoryType
+    status: Status
+    project: str
+    author: str
+    tags: tuple[str, ...]
+    expires: datetime | None
+    superseded_by: str
+
+    def holds_at(self, moment: datetime) -> bool:
+        """Whether it has not expired."""
+        return self.expires is None or moment < self.expires
+
+
 @kind
 @dataclass(frozen=True, kw_only=True)
 class Knowledge(Record):
@@ -128,6 +146,13 @@ class Knowledge(Record):
         named = [link.to for link in self.links] + ([self.superseded_by] if self.superseded_by else [])
         return tuple(dict.fromkeys([*named, *wiki]))
 
+    def gist(self) -> Gist:
+        """What a search tells of it."""
+        return Gist(
+            self.id, self.title, self.memory_type, self.status, self.project, self.author, self.tags, self.expires,
+            self.superseded_by,
+        )  # fmt: skip
+
     def facets(self) -> Iterator[tuple[str, str]]:
         """Its keywords, what it links to, and what exact duplicates share."""
         yield from super().facets()
@@ -135,10 +160,6 @@ class Knowledge(Record):
         yield "title", self.title
         for target in self.targets:
             yield "link", target
-
-    def holds_at(self, moment: datetime) -> bool:
-        """Whether it has not expired."""
-        return self.expires is None or moment < self.expires
 
 
 @rule
