@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from heapq import nlargest
 from typing import Any
 
@@ -73,19 +73,13 @@ class Terms:
 
     def indexed(self, term: str) -> dict[str, int]:
         """How many passages of the index itself have it."""
-        known = self._base.frequencies.get(term)
-        if known is None:
-            count = self._base.searcher.doc_freq
-            known = {name: found for name in WEIGHTS if (found := int(count(name, term)))}
-            self._base.frequencies[term] = known
-        return known
+        count = self._base.searcher.doc_freq
+        return self._base.frequencies.of(term, lambda: {name: found for name in WEIGHTS if (found := int(count(name, term)))})
 
     def beginning(self, field_name: str, prefix: str, limit: int) -> dict[str, int]:
         """Terms of a field that begin with `prefix`, and how many passages have each there."""
-        here = self._base.beginnings.get((field_name, prefix, limit))
-        if here is None:
-            here = dict(self._base.searcher.terms_with_prefix(field_name, prefix, limit=limit))
-            self._base.beginnings[field_name, prefix, limit] = here
+        asked = self._base.searcher.terms_with_prefix
+        here = self._base.beginnings.of((field_name, prefix, limit), lambda: dict(asked(field_name, prefix, limit=limit)))
         new = self._overlay.beginning(field_name, prefix, limit)
         if not new:
             return here
@@ -210,10 +204,8 @@ class Answer:
 
     def _listed(self, limit: int) -> Hits:
         # without a question, an index has the same answer to a filter as long as it is the index
-        known, key = self.snapshot.base.listings, (tuple(self._where), self._after, limit)
-        if key not in known:
-            known[key] = self._hits(self._first_parts(), limit, order_by_field="updated")
-        return known[key]
+        key = (tuple(self._where), self._after, limit)
+        return self.snapshot.base.listings.of(key, lambda: self._hits(self._first_parts(), limit, order_by_field="updated"))
 
     def _hits(self, query: Any, limit: int, **order: str) -> Hits:
         searcher = self.snapshot.base.searcher
@@ -224,12 +216,9 @@ class Answer:
 
     def _scored(self, clauses: list[Clause], vocabulary: Terms) -> Any:
         correct = self._corrections(vocabulary)
-        known, matching = vocabulary.queries, []
-        for clause in clauses:
-            if clause not in known:
-                known[clause] = _dismax(clause, correct)
-            matching.append((tantivy.Occur.Should, known[clause]))
-        query = tantivy.Query.boolean_query(matching)
+        known = vocabulary.queries
+        asked = [known.of(clause, partial(_dismax, clause, correct)) for clause in clauses]
+        query = tantivy.Query.boolean_query([(tantivy.Occur.Should, each) for each in asked])
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *self._filters]) if self._filters else query
 
     def _corrections(self, vocabulary: Terms) -> Callable[[Leaf], float]:
@@ -302,12 +291,12 @@ class Answer:
 
     def _in_base(self) -> int:
         # counting is more work than finding, and between two folds the index and most filters stay the same
-        base, key = self.snapshot.base, tuple(self._where)
-        if self._after is not None:
+        base = self.snapshot.base
+
+        def count() -> int:
             return int(base.searcher.search(self._first_parts(), 1).count)
-        if key not in base.counts:
-            base.counts[key] = int(base.searcher.search(self._first_parts(), 1).count)
-        return base.counts[key]
+
+        return base.counts.of(tuple(self._where), count) if self._after is None else count()
 
     def count_by(self, name: str) -> dict[str, int]:
         """Number of records for each value of a facet."""
@@ -322,14 +311,16 @@ class Answer:
         return counts
 
     def _counted_by(self, start: str) -> dict[str, int]:
-        masked = self.snapshot.overlay.masked(self.snapshot.step)
-        known, key = self.snapshot.base.totals, (start, tuple(self._where), tuple(masked[:_MASKS_IN_KEY]))
-        if key not in known or len(masked) > _MASKS_IN_KEY:
+        base, masked = self.snapshot.base, self.snapshot.overlay.masked(self.snapshot.step)
+
+        def count() -> dict[str, int]:
             with READING:
                 unmasked = self._first_parts(tantivy.Occur.MustNot)
-                found = self.snapshot.base.searcher.terms_with_prefix("facet", start, filter_query=unmasked)
-            known[key] = {term.removeprefix(start): count for term, count in found if count}
-        return known[key]
+                found = base.searcher.terms_with_prefix("facet", start, filter_query=unmasked)
+            return {term.removeprefix(start): count for term, count in found if count}
+
+        key = (start, tuple(self._where), tuple(masked))
+        return base.totals.of(key, count) if len(masked) <= _MASKS_IN_KEY else count()
 
     def paths(self) -> list[str]:
         """The paths of all records that the filters let through."""
@@ -339,15 +330,17 @@ class Answer:
         return sorted({*paths, *(each.passage.path for each in standing)})
 
     def _paths_in_base(self) -> list[str]:
-        base, key = self.snapshot.base, (tuple(self._where), self._after)
-        if key not in base.paths:
+        searcher = self.snapshot.base.searcher
+
+        def find() -> list[str]:
             with READING:
                 # room is made for as many hits as are asked for, and mostly there are few
-                result = base.searcher.search(self._first_parts(), _PATHS_AT_FIRST)
+                result = searcher.search(self._first_parts(), _PATHS_AT_FIRST)
                 if result.count > _PATHS_AT_FIRST:
-                    result = base.searcher.search(self._first_parts(), result.count)
-                base.paths[key] = [str(base.searcher.doc(address).get_first("path")) for _, address in result.hits]
-        return base.paths[key]
+                    result = searcher.search(self._first_parts(), result.count)
+                return [str(searcher.doc(address).get_first("path")) for _, address in result.hits]
+
+        return self.snapshot.base.paths.of((tuple(self._where), self._after), find)
 
 
 def _overlaid(each: Overlaid, score: float = 0.0) -> Candidate:
@@ -383,15 +376,16 @@ def touched(snapshot: Snapshot, path: str) -> tuple[datetime, str] | None:
         return overlaid.change.time, overlaid.change.author
     if snapshot.overlay.masks(key_of(path), snapshot.step):
         return None
-    known, searcher = snapshot.base.touched, snapshot.base.searcher
-    if path not in known:
+    searcher = snapshot.base.searcher
+
+    def find() -> tuple[datetime, str] | None:
         with READING:
             addresses = [address for _, address in searcher.search(any_of("path", [path]), 1).hits]
             times = searcher.fast_field_values("updated", addresses)
-        for address, time in zip(addresses, times, strict=True):
-            card = card_of(snapshot, Candidate(0.0, time, 0, address=address))
-            known[path] = card.updated, card.author
-    return known.get(path)
+        found = (Candidate(0.0, time, 0, address) for address, time in zip(addresses, times, strict=True))
+        return next(((card.updated, card.author) for card in (card_of(snapshot, each) for each in found)), None)
+
+    return snapshot.base.touched.of(path, find)
 
 
 def card_of(snapshot: Snapshot, candidate: Candidate) -> Card:

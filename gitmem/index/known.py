@@ -1,5 +1,6 @@
 """What has been worked out before, and is kept to be used again."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 _MOST = 2000
@@ -9,9 +10,15 @@ V = TypeVar("V")
 
 
 class Known(dict[K, V]):
-    """A dictionary that begins anew when it has grown large: for what holds for good, or as long as its owner."""
+    """What is known by key; it begins anew when it has grown large. Threads may share it: some work is then done twice."""
 
-    def __setitem__(self, key: K, value: V) -> None:
+    def of(self, key: K, work: Callable[[], V]) -> V:
+        """What is known of a key, worked out now if nothing is."""
+        try:
+            return self[key]
+        except KeyError:
+            value = work()
         if len(self) >= _MOST:
             self.clear()
-        super().__setitem__(key, value)
+        self[key] = value
+        return value

@@ -77,8 +77,8 @@ def rounded_length(length: int) -> int:
 class WorkedOut(Struct):
     """What was worked out for questions with the passages that there are; it holds until there are more."""
 
-    clauses: dict[tuple[Word, bool], Clause] = field(default_factory=Known)
-    queries: dict[Clause, Any] = field(default_factory=Known)
+    clauses: Known[tuple[Word, bool], Clause] = field(default_factory=Known)
+    queries: Known[Clause, Any] = field(default_factory=Known)
 
 
 class _Line(Struct):

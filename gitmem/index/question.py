@@ -7,12 +7,13 @@ and a little of the others, so that a word in both title and text does not count
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol
 
 from msgspec import Struct
 
 from gitmem.index.analysis import humps, identifiers, is_unspaced, terms, whole, words
+from gitmem.index.known import Known
 from gitmem.index.schema import WEIGHTS
 from gitmem.index.words import STOP_WORDS, SYNONYMS
 
@@ -37,7 +38,7 @@ class Vocabulary(Protocol):
         """The number of passages."""
 
     @property
-    def clauses(self) -> dict[tuple["Word", bool], "Clause"]:
+    def clauses(self) -> Known[tuple["Word", bool], "Clause"]:
         """The clauses that were made with what is known now, by their word and whether it was the question's last."""
 
     def frequencies(self, term: str) -> Mapping[str, int]:
@@ -110,7 +111,10 @@ def _stem(plain: str) -> str:
 def clauses_of(text: str, vocabulary: Vocabulary) -> list[Clause]:
     """The clauses of a question that can match anything; of a very long one, those that tell most."""
     asked = words_of(text)
-    clauses = [_known(word, vocabulary, last=word is asked[-1]) for word in asked[: 8 * _CLAUSES_MAX]]
+    known = vocabulary.clauses
+    # the last word may be unfinished
+    places = [(word, word is asked[-1]) for word in asked[: 8 * _CLAUSES_MAX]]
+    clauses = [known.of((word, last), partial(_clause, word, vocabulary, last=last)) for word, last in places]
     # what half of a large memory has tells next to nothing, and to score every passage that has it is most of a search's time
     matching = [each.telling for each in clauses if each.telling] or [each for each in clauses if each.leaves]
     if len(matching) > _CLAUSES_MAX:
@@ -118,15 +122,11 @@ def clauses_of(text: str, vocabulary: Vocabulary) -> list[Clause]:
     return matching
 
 
-def _known(word: Word, vocabulary: Vocabulary, *, last: bool) -> Clause:
-    known = vocabulary.clauses.get((word, last))
-    if known is None:
-        leaves = tuple(_best_of_each(_answering(word, vocabulary, last=last)))
-        limit = vocabulary.passages * (_COMMON if vocabulary.passages >= _LARGE else 1)
-        telling = tuple(leaf for leaf in leaves if leaf.frequency <= limit)
-        known = Clause(word.plain, leaves, Clause(word.plain, telling) if telling else None)
-        vocabulary.clauses[word, last] = known
-    return known
+def _clause(word: Word, vocabulary: Vocabulary, *, last: bool) -> Clause:
+    leaves = tuple(_best_of_each(_answering(word, vocabulary, last=last)))
+    limit = vocabulary.passages * _COMMON if vocabulary.passages >= _LARGE else math.inf
+    telling = tuple(leaf for leaf in leaves if leaf.frequency <= limit)
+    return Clause(word.plain, leaves, Clause(word.plain, telling) if telling else None)
 
 
 def _answering(word: Word, vocabulary: Vocabulary, *, last: bool) -> list[Leaf]:

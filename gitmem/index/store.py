@@ -78,13 +78,13 @@ class Base(Struct, frozen=True):
     searcher: Any
     averages: dict[str, float]
     files: dict[str, tuple[int, int]]
-    counts: dict[tuple[frozenset[str], ...], int] = field(default_factory=Known)  # records, by filter
-    frequencies: dict[str, dict[str, int]] = field(default_factory=Known)  # passages, by term and field
-    beginnings: dict[tuple[str, str, int], dict[str, int]] = field(default_factory=Known)  # terms with their passages
-    listings: dict[Any, Hits] = field(default_factory=Known)  # hits without a question, by filter and number
-    totals: dict[Any, dict[str, int]] = field(default_factory=Known)  # records by value of a facet, by filter
-    paths: dict[Any, list[str]] = field(default_factory=Known)  # of records, by filter
-    touched: dict[str, tuple[datetime, str]] = field(default_factory=Known)  # when and by whom, by path
+    counts: Known[tuple[frozenset[str], ...], int] = field(default_factory=Known)  # records, by filter
+    frequencies: Known[str, dict[str, int]] = field(default_factory=Known)  # passages, by term and field
+    beginnings: Known[tuple[str, str, int], dict[str, int]] = field(default_factory=Known)  # terms with their passages
+    listings: Known[Any, Hits] = field(default_factory=Known)  # hits without a question, by filter and number
+    totals: Known[Any, dict[str, int]] = field(default_factory=Known)  # records by value of a facet, by filter
+    paths: Known[Any, list[str]] = field(default_factory=Known)  # of records, by filter
+    touched: Known[str, tuple[datetime, str] | None] = field(default_factory=Known)  # when and by whom, by path
 
     def intact(self) -> bool:
         """Whether the files still are what they were when they were opened."""
