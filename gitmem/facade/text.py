@@ -206,8 +206,10 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
         if name != "id" and value != title:
             (facts if _is_fact(name, value) else long)[name] = value
     if any(_is_quoted(name, value) for name, value in long.items()):
-        facts.pop("author", None), facts.pop("age", None)  # the line above the quotation says these already
-    lines = [line for line in (head, ", ".join([f"{name} {_scalar(name, value)}" for name, value in facts.items()])) if line]
+        for name in ("author", "age"):
+            facts.pop(name, None)  # the line above the quotation says these already
+    short = ", ".join([f"{name} {_scalar(name, value)}" for name, value in facts.items()])
+    lines = [line for line in (head, short) if line]
     for name, value in long.items():
         lines += _field(name, value, item)
     return lines or ["-"]
