@@ -11,8 +11,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 import gitmem.domains.all  # noqa: F401  declares the kinds
 from benchmarks.filling import CALLER, fill

@@ -1,11 +1,11 @@
 """Agents: who belongs to a project or was seen there, what they can do, and whether they are at work."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.shown import inbox_of

@@ -1,11 +1,11 @@
 """Checklists: what must be done before a launch or a deployment, and who ticked it off."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk, Scope
 from gitmem.domains.projects import may_act_for_others
@@ -55,7 +55,6 @@ def folded(text: str) -> str:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Checklist(Record):
     """A list of things to tick off, in order."""
 
@@ -284,15 +283,15 @@ def _with_item(found: Checklist, number: int, item: ChecklistItem) -> Checklist:
 
 def _check(found: Checklist, number: int, who: str, notes: str | None) -> Checklist:
     item = found.items[number]
-    noted = item if notes is None else structs.replace(item, notes=notes.strip())
+    noted = item if notes is None else replace(item, notes=notes.strip())
     # who ticked it off first did it
-    return _with_item(found, number, noted if item.done else structs.replace(noted, done=True, by=who, when=now()))
+    return _with_item(found, number, noted if item.done else replace(noted, done=True, by=who, when=now()))
 
 
 def _uncheck(found: Checklist, number: int, _: str, notes: str | None) -> Checklist:
     item = found.items[number]
     return _with_item(
-        found, number, structs.replace(item, done=False, by="", when=None, notes=item.notes if notes is None else notes.strip())
+        found, number, replace(item, done=False, by="", when=None, notes=item.notes if notes is None else notes.strip())
     )
 
 

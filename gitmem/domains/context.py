@@ -3,11 +3,11 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk, Scope
 from gitmem.domains.pages import of_both_scopes, page_after
@@ -56,7 +56,6 @@ def _unkeepable(value: Json, depth: int) -> Iterator[str]:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class ContextValue(Record):
     """A value under a key: a decision, a setting, an address, a list."""
 

@@ -1,11 +1,11 @@
 """Guidelines: rules of the team that every agent gets at the start of a session, and is meant to follow."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.ownership.deciding import Deciding
@@ -24,7 +24,6 @@ Scope = Literal["project", "shared", "global"]
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Guideline(Record):
     """A rule that every agent gets at the start of a session."""
 

@@ -7,10 +7,10 @@ what changed in the memory since is left as it is, and where both changed, a per
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gitmem.desk import UnknownProject
 from gitmem.domains import documents

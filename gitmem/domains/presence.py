@@ -1,8 +1,9 @@
 """Presence: who is there, doing what, and when they were last seen. Marks, never commits."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+from msgspec.structs import replace
 
 from gitmem.memory.marks import Mark
 from gitmem.names import now
@@ -23,7 +24,6 @@ _QUIET = timedelta(seconds=30)
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Presence(Mark):
     """An agent's last sign of life in a project."""
 

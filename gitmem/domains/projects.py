@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk, UnknownProject
 from gitmem.errors import BadArgument, NotFound, Refused, closest
@@ -65,7 +65,6 @@ def members_are_named(members: tuple[Member, ...]) -> str | None:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Project(Record):
     """One project: its name, what it is, and its members."""
 

@@ -6,7 +6,6 @@ ones are files on `main`, for the next one to read.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -39,7 +38,6 @@ def a_session_id(value: str) -> str | None:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class LiveSession(Record):
     """A session that has not ended."""
 
@@ -60,7 +58,6 @@ class LiveSession(Record):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Session(Record):
     """An ended session: what was done, and what the next one has to know."""
 

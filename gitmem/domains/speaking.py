@@ -5,8 +5,9 @@ whoever pushes writes what is their own, or that of those whom they may speak fo
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from gitmem.domains.locks import record as locks
 from gitmem.domains.messages.record import Message, Receipt

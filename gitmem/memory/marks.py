@@ -1,7 +1,6 @@
 """Marks as records: one small file an agent and purpose, overwritten in place, without commits.
 
     @kind
-    @dataclass(frozen=True, kw_only=True)
     class Presence(Mark):
         ref: ClassVar[str] = "presence"
         ...
@@ -10,7 +9,6 @@ It lives at `refs/gitmem/<ref>/<project>/<agent>`, which holds the file's blob.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from gitmem.errors import GitmemError
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 _TRIES = 100
 
 
-@dataclass(frozen=True, kw_only=True)
 class Mark(Record):
     """What every mark has: whose it is."""
 

@@ -19,11 +19,11 @@ gate looks at the merge from there. Without one it is the side that is later as 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Literal, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.git.objects import FILE, FOLDER, Entry, NewObject, Objects, new_object
 from gitmem.memory import gate

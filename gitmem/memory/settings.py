@@ -1,7 +1,6 @@
 """The memory's own settings file, `gitmem.yaml`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from msgspec import Struct
@@ -69,7 +68,6 @@ def people_are_named(people: tuple[Person, ...]) -> str | None:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Settings(Record):
     """What a team sets for its memory."""
 

@@ -1,10 +1,11 @@
 """A transaction: edits in memory over a base view, checked by the gate, landed as one commit or not at all."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from gitmem.git.objects import FILE, Entry, NewObject, new_object
 from gitmem.memory import gate

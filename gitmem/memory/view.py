@@ -1,10 +1,10 @@
 """A view: the memory as it was at one commit of one ref. Records read through it never change."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.errors import GitmemError, NotFound
 from gitmem.git.objects import FOLDER, Entry, Objects, new_object

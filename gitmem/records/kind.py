@@ -1,7 +1,6 @@
-"""The declaration of a record kind: one frozen dataclass, from which everything else follows.
+"""The declaration of a record kind: one class, from which everything else follows.
 
     @kind
-    @dataclass(frozen=True, kw_only=True)
     class Guideline(Record):
         '''A rule that every agent gets at session start.'''
 
@@ -15,15 +14,13 @@ Placeholders of `home` are fields or properties of the record. Those that are fi
 alone, never in the file as well, so that the two cannot disagree.
 """
 
-import dataclasses
 import re
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeVar
 
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct, StructMeta
 
 from gitmem.names import shard_of
 from gitmem.records.check import Check
@@ -31,14 +28,54 @@ from gitmem.records.merging import Along, Rule, default_rule, prose
 from gitmem.records.shape import Shape, shape_of
 
 IndexRole = Literal["title", "text", "keyword", "path", "code", "time"]
-MISSING = dataclasses.MISSING
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SCOPE = r"(?P<scope>shared|projects/[^/]+)"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class _Declared(Struct, frozen=True):
+    description: str
+    default: Any
+    index: IndexRole | None
+    checks: tuple[Check, ...]
+    example: Any
+    merge: Rule | Along | None
+
+
+def field(
+    description: str,
+    *,
+    default: Any = NODEFAULT,
+    index: IndexRole | None = None,
+    check: Check | tuple[Check, ...] = (),
+    example: Any = None,
+    merge: Rule | Along | None = None,
+) -> Any:
+    """A field of a record: what it is for, how search uses it, what is accepted, how two versions become one.
+
+    `merge` left out: as its type is merged (`records/merging.py`).
+    """
+    checks = check if isinstance(check, tuple) else (check,)
+    return _Declared(description, default, index, checks, example, merge)
+
+
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+class _RecordType(StructMeta):
+    """Makes records: frozen structs that know what their fields are declared to be."""
+
+    declared: dict[str, _Declared]
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> "_RecordType":
+        """The class; `declared` has its fields in file order, without those that every record has."""
+        own = {each: value for each, value in namespace.items() if isinstance(value, _Declared)}
+        defaults = {each: said.default for each, said in own.items() if said.default is not NODEFAULT}
+        rest = {each: value for each, value in namespace.items() if each not in own}
+        cls = super().__new__(mcs, name, bases, rest | defaults, frozen=True, kw_only=True, **options)
+        cls.declared = {each: said for base in bases for each, said in getattr(base, "declared", {}).items()} | own
+        return cls
+
+
+class Record(Struct, metaclass=_RecordType):
     """What every record has, whatever its kind.
 
     `scope` is `projects/<name>` or `shared`; `version` the blob id of its file ("" before it is
@@ -54,8 +91,16 @@ class Record:
     ends: ClassVar[bool] = False
 
     scope: str = "shared"
-    version: str = dataclasses.field(default="", compare=False)
+    version: str = ""
     extra: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        # what is to be written and what is read back say the same, and only one of them has a version
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__struct_fields__ if name != "version")
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def shard(self) -> str:
@@ -94,25 +139,6 @@ class Record:
 
 
 R = TypeVar("R", bound=Record)
-_META = frozenset(f.name for f in dataclasses.fields(Record))
-
-
-def field(
-    description: str,
-    *,
-    default: Any = MISSING,
-    index: IndexRole | None = None,
-    check: Check | tuple[Check, ...] = (),
-    example: Any = None,
-    merge: Rule | Along | None = None,
-) -> Any:
-    """A field of a record: what it is for, how search uses it, what is accepted, how two versions become one.
-
-    `merge` left out: as its type is merged (`records/merging.py`).
-    """
-    checks = check if isinstance(check, tuple) else (check,)
-    about = {"description": description, "index": index, "checks": checks, "example": example, "merge": merge}
-    return dataclasses.field(default=default, metadata=about)
 
 
 class Field(Struct, frozen=True):
@@ -142,19 +168,18 @@ class Kind(Struct, frozen=True, dict=True):
         hints = typing.get_type_hints(self.record)
         return tuple(
             Field(
-                name=f.name,
-                shape=shape_of(hints[f.name]),
-                required=f.default is MISSING,
-                default=None if f.default is MISSING else f.default,
-                description=f.metadata["description"],
-                index=f.metadata["index"],
-                checks=f.metadata["checks"],
-                example=f.metadata["example"],
-                merge=f.metadata["merge"] or self._by_type(f.name, hints[f.name]),
-                losing=self._by_type(f.name, hints[f.name]),
+                name=name,
+                shape=shape_of(hints[name]),
+                required=said.default is NODEFAULT,
+                default=None if said.default is NODEFAULT else said.default,
+                description=said.description,
+                index=said.index,
+                checks=said.checks,
+                example=said.example,
+                merge=said.merge or self._by_type(name, hints[name]),
+                losing=self._by_type(name, hints[name]),
             )
-            for f in dataclasses.fields(self.record)
-            if f.name not in _META
+            for name, said in self.record.declared.items()
         )
 
     def _by_type(self, name: str, hint: Any) -> Rule:

@@ -1,10 +1,10 @@
 """The three-way merge of records: each field by the rule that its kind declares."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.records.codec import unknown_entries
 from gitmem.records.kind import Field, Kind, Record, kind_of

@@ -1,10 +1,10 @@
 """Agents: heartbeats, who is at work, who can do what, leaving."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.agents import leave

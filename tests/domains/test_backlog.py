@@ -1,12 +1,12 @@
 """The backlog: adding, reading, listing, changing, closing, moving, and what is refused."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gitmem import verbs
 from gitmem.answers import structured

@@ -1,7 +1,6 @@
 """Locks: who holds what, who is in whose way, and how a lock ends."""
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.locks.holding import HELD_MAX, TTL_MINUTES_MAX, let_go

@@ -2,14 +2,13 @@
 
 import threading
 import time
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.memories.recalling import memories
@@ -310,7 +309,7 @@ def test_the_counter_stays_small_and_a_new_key_gets_in(team: Team):
     assert usage.of("key-0") is None
     assert usage.of("new") == Use(key="new", count=1, last=start + timedelta(hours=1))
     assert [use.rank for use in usage.uses] == sorted((use.rank for use in usage.uses), reverse=True)
-    longest = replace(usage, uses=tuple(structs.replace(use, key=f"shared/{number:080}") for number, use in enumerate(usage.uses)))
+    longest = replace(usage, uses=tuple(replace(use, key=f"shared/{number:080}") for number, use in enumerate(usage.uses)))
     team.memory.marks.change(Usage, "web", "ann", lambda _: longest)
     assert Memory(team.memory.path).marks.read(Usage, "web", "ann") == longest
 

@@ -1,11 +1,11 @@
 """Messages: who gets them, in which order, once; what each recipient makes of them; what is not sent."""
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.danger import destructive_acts

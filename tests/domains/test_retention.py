@@ -1,7 +1,8 @@
 """What leaves the refs of locks, work and messages, and what never does."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from gitmem.domains.locks.record import Lock
 from gitmem.domains.messages.posting import post

@@ -1,10 +1,10 @@
 """Proposals: what becomes one, who lets it in, what stays of those that nobody lets in."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gitmem.domains.reviews.record import Approval, Proposal, path_of, place_of
 from gitmem.facade import manual

@@ -3,12 +3,12 @@
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains import sessions, upkeep

@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gitmem.domains.backlog.record import BacklogItem
 from gitmem.domains.checklists import Checklist, ChecklistItem

@@ -4,7 +4,8 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gitmem.domains.presence import Presence, seen
 from gitmem.git import marks as git_marks

@@ -1,14 +1,15 @@
 """Merging two trees of records: the scenarios one by one, and what holds of any two edits."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import Struct, structs
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.domains.backlog import record as backlog
 from gitmem.domains.backlog.record import BacklogItem
@@ -67,7 +68,7 @@ class Bench:
         sides = [Side(self.tree(files), lambda _, time=time: time) for files, time in zip((ours, theirs), times, strict=True)]
         merged = merge_trees(self.objects, self.parsed, place, self.tree(base), *sides, landed=landed)
         # whoever merges loses the same, but one's own is the other's
-        losses = tuple(structs.replace(loss, side="ours", is_told=False) for loss in merged.losses)
+        losses = tuple(replace(loss, side="ours", is_told=False) for loss in merged.losses)
         return Outcome(self._applied(ours, merged), losses)
 
     def _applied(self, ours: Files, merged: Merged) -> dict[str, bytes]:
@@ -170,19 +171,19 @@ def test_what_one_side_empties_and_the_other_changes_stays_changed(bench: Bench)
 def test_members_are_merged_by_name(bench: Bench):
     bob, eve = Member(name="bob", role="tests"), Member(name="eve")
     start = replace(WEB, members=(*WEB.members, bob))
-    merged, losses = merge_edits(bench, start, {"members": (WEB.members[0], structs.replace(bob, tier="pending"), eve)},
-                                 {"members": (WEB.members[0], structs.replace(bob, role="reviews"))})
-    assert merged.members == (WEB.members[0], structs.replace(bob, tier="pending", role="reviews"), eve)
+    merged, losses = merge_edits(bench, start, {"members": (WEB.members[0], replace(bob, tier="pending"), eve)},
+                                 {"members": (WEB.members[0], replace(bob, role="reviews"))})
+    assert merged.members == (WEB.members[0], replace(bob, tier="pending", role="reviews"), eve)
     assert losses == ()
 
 
 def test_checklist_items_are_merged_by_their_text(bench: Bench):
     one, two = ChecklistItem(text="Tag it"), ChecklistItem(text="Ship it")
     start = Checklist(scope="projects/web", name="launch", items=(one, two))
-    ours = {"items": (structs.replace(one, done=True, by="ann", when=NINE), two)}
-    theirs = {"items": (structs.replace(one, done=True, by="bob", when=TEN), ChecklistItem(text="Tell them"))}
+    ours = {"items": (replace(one, done=True, by="ann", when=NINE), two)}
+    theirs = {"items": (replace(one, done=True, by="bob", when=TEN), ChecklistItem(text="Tell them"))}
     merged, losses = merge_edits(bench, start, ours, theirs)
-    assert merged.items == (structs.replace(one, done=True, by="bob", when=TEN), ChecklistItem(text="Tell them"))
+    assert merged.items == (replace(one, done=True, by="bob", when=TEN), ChecklistItem(text="Tell them"))
     assert losses == ()
 
 
@@ -226,10 +227,10 @@ def test_what_is_too_much_together_is_the_later_version(bench: Bench):
 def test_every_list_of_things_says_what_its_things_are_known_by():
     hints = {kind.name: get_type_hints(kind.record) for kind in KINDS.values()}
     unnamed = {
-        (kind.name, f.name): hints[kind.name][f.name]
+        (kind.name, name): hints[kind.name][name]
         for kind in KINDS.values()
-        for f in fields(kind.record)
-        if f.metadata and not f.metadata["merge"]
+        for name, said in kind.record.declared.items()
+        if not said.merge
     }
     lists = [get_args(hint)[0] for hint in unnamed.values() if get_origin(hint) is tuple]
     assert str in lists
@@ -480,7 +481,7 @@ def released(part: int) -> Callable[[Any, str], Record]:
 
 def ticked(record: Any, token: str) -> Record:
     items = record.items
-    return replace(record, items=(structs.replace(items[0], done=True, notes=token), *items[1:])) if items else record
+    return replace(record, items=(replace(items[0], done=True, notes=token), *items[1:])) if items else record
 
 
 TWO = replace(item("two"), text="Two.\n\nMore.")

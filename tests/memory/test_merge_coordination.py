@@ -1,11 +1,11 @@
 """Merging what agents coordinate with: locks, messages, live sessions, and marks."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gitmem.domains.locks.record import BrokenLock, Fence, Lock
 from gitmem.domains.memories.record import Usage, Use

@@ -1,10 +1,10 @@
 """Transactions: one commit or nothing, re-run when they lost a race, refused when they break a rule."""
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.errors import BadArgument, NotFound

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec.structs import replace
 
 from gitmem.cloning import clone
 from gitmem.domains.backlog.record import BacklogItem
@@ -144,7 +144,7 @@ def retitle(world: World, name: str, which: int, minute: int) -> None:
 def _edited(record: Any, how: int, token: str) -> Record:
     if isinstance(record, Checklist):
         items = record.items
-        done = tuple(structs.replace(each, done=True, notes=token) if n == how % len(items) else each for n, each in enumerate(items))
+        done = tuple(replace(each, done=True, notes=token) if n == how % len(items) else each for n, each in enumerate(items))
         return replace(record, items=done if items and how % 2 else (*items, ChecklistItem(text=token)))
     if isinstance(record, Guideline):
         return replace(record, rule=_text(record.rule, how, token))

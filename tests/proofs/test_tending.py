@@ -3,12 +3,12 @@
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gitmem.domains.sessions import LiveSession, place_of
 from gitmem.domains.upkeep import tend

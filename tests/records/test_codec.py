@@ -1,12 +1,12 @@
 """Records and files: canonical, lossless, tolerant when read, with every problem named."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gitmem.domains.knowledge.record import Interface, Knowledge, Link
 from gitmem.domains.projects import Capability, Member, Project

@@ -1,6 +1,5 @@
 """Every kind can describe itself, and what it says of itself is true."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
@@ -73,7 +72,6 @@ def test_no_kind_lives_where_the_teams_free_files_are(kind: Kind):
 
 
 # A kind of this test alone, and not registered: what it holds is what kinds may come to hold.
-@dataclass(frozen=True, kw_only=True)
 class Rule(Record):
     """A rule
     on two lines."""
@@ -123,7 +121,6 @@ def test_a_table_says_what_is_required_what_is_the_default_and_how_search_uses_i
     assert summary(RULE) == "A rule on two lines."
 
 
-@dataclass(frozen=True, kw_only=True)
 class Odd(Record):
     """A kind whose field accepts nothing that anybody would guess."""
 

@@ -1,10 +1,10 @@
 """Autopilot: which agents may act on messages without a person, how far, and what they did."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.autopilot.record import BUDGET_MAX, REASON_MAX, Autopilot

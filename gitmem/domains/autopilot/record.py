@@ -1,9 +1,10 @@
 """The policy of one agent: whether it may act on messages without a person, and how far."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
+
+from msgspec.structs import replace
 
 from gitmem.domains.messages import DEPTH_MAX
 from gitmem.domains.ownership.deciding import Deciding, scope_of
@@ -17,7 +18,6 @@ REASON_MAX = 500
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Autopilot(Record):
     """Whether an agent may act on messages without a person, and how far. Admins set it."""
 

@@ -1,8 +1,9 @@
 """Claims in two clones: whose claim the hub agreed to keeps the item."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from gitmem.domains.backlog.record import BacklogItem
 from gitmem.memory.settlers import settler

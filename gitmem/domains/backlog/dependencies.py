@@ -1,8 +1,9 @@
 """What waits for what: blockers and parents are there, and nothing waits for itself by way of others."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
 
 from gitmem.domains.backlog.finding import path_in, scopes_of
 from gitmem.domains.backlog.record import BacklogItem

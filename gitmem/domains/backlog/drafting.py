@@ -1,10 +1,10 @@
 """What becomes of an item when its fields are set: one table of fields, for new items, edits and batches."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk, UnknownProject
 from gitmem.domains.backlog.assigning import assignee

@@ -1,11 +1,10 @@
 """The backlog item: what is to be done, and what the team says about it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal, get_args
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from gitmem.domains.backlog.body import Parts, join, split, text_problem, tidy
 from gitmem.domains.knowledge.record import an_id
@@ -63,7 +62,6 @@ def order_within(scope: str, group: str) -> str:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class BacklogItem(Record):
     """Something to be done: a task, a feature, a bug, a debt. With its plan, its result, and what it waits for."""
 
@@ -104,7 +102,7 @@ class BacklogItem(Record):
 
     def with_part(self, name: Literal["description", "plan", "result"], text: str) -> "BacklogItem":
         """The item with one part of its text replaced."""
-        return replace(self, text=join(structs.replace(self.parts, **{name: tidy(text)})))
+        return replace(self, text=join(replace(self.parts, **{name: tidy(text)})))
 
     @property
     def is_closed(self) -> bool:

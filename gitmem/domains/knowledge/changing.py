@@ -1,11 +1,11 @@
 """Changing knowledge: edit, status, archiving by tag, deletion."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from typing import Literal, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.knowledge.finding import find_knowledge

@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
@@ -101,7 +100,6 @@ class Gist(Struct, frozen=True):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Knowledge(Record):
     """Something worth knowing: a learning, a decision, an architecture page, a snippet, a handoff."""
 

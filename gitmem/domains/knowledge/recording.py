@@ -1,9 +1,9 @@
 """Recording knowledge: store and record_learning, with their guard against duplicates."""
 
 import re
-from dataclasses import replace
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk, Scope
 from gitmem.domains.knowledge.record import Interface, Knowledge, Link, MemoryType, expiry

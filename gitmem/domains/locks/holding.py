@@ -1,10 +1,10 @@
 """Holding locks: lock_files, renew_locks, unlock_files, and letting go at the end of a session."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains import sessions

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+from msgspec.structs import replace
 
 from gitmem.domains.locks.patterns import PATTERN_MAX, a_pattern, overlap
 from gitmem.domains.sessions import SESSION_ID_MAX
@@ -38,7 +39,6 @@ def _key(pattern: str) -> str:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Lock(Record):
     """What one agent holds: the files that one pattern means, until its time is over."""
 
@@ -73,7 +73,6 @@ class Lock(Record):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class BrokenLock(Record):
     """What its holder reads about a lock that was taken away."""
 
@@ -93,7 +92,6 @@ class BrokenLock(Record):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Fence(Record):
     """The number of the last grant of a project: it outlives every lock."""
 

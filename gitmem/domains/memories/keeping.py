@@ -1,8 +1,7 @@
 """Keeping memories: remember, set_tier, forget."""
 
-from dataclasses import replace
-
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk, Scope
 from gitmem.domains.memories.record import Category, Remembered, Tier, keys_in, paths_of, standing

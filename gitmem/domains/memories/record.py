@@ -1,11 +1,11 @@
 """The memory record, the rule that a key is kept once, and the mark that counts an agent's recalls."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
 from gitmem.memory.marks import Mark
@@ -23,7 +23,6 @@ USES_MAX = 60
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Remembered(Record):
     """What a key stands for: a person, a term, a client, a preference."""
 
@@ -85,7 +84,6 @@ class Use(Struct, frozen=True, kw_only=True):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Usage(Mark):
     """What one agent recalls in a project."""
 

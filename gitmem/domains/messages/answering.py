@@ -1,8 +1,7 @@
 """What recipients make of messages: acknowledge, finish, claim. Each speaks for themselves alone."""
 
-from dataclasses import replace
-
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.listing import receipt_of

@@ -11,9 +11,10 @@ inbox is listed in order, without a message being opened, by a process that has 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import ClassVar, Literal, NamedTuple, get_args
+
+from msgspec.structs import replace
 
 from gitmem.domains.messages import DEPTH_MAX
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
@@ -127,7 +128,6 @@ def a_day(value: str) -> str | None:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Message(Record):
     """What one agent says to another, or to everybody of a project. It never changes, but for who has claimed it."""
 
@@ -193,7 +193,6 @@ class Message(Record):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Notice(Record):
     """An empty file whose name says that a message waits in an inbox."""
 
@@ -213,7 +212,6 @@ class Notice(Record):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Turn(Record):
     """An empty file whose name says that a message is a reply in a thread."""
 
@@ -232,7 +230,6 @@ class Turn(Record):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Receipt(Record):
     """What one recipient has made of a message. Its status only moves forward."""
 

@@ -7,12 +7,12 @@ messages. What came later, or came late from another clone, is not in that listi
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.domains.messages.mailbox import Listing, Mailbox, mailbox_of
 from gitmem.domains.messages.record import ALL, Slot, place_of, stamp_of
@@ -68,7 +68,6 @@ def a_commit(value: str) -> str | None:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Shown(Mark):
     """What an agent has been shown of their inbox, and what they did on autopilot."""
 

@@ -1,10 +1,10 @@
 """The verb for OWNERS.yaml."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.ownership.codeowners import codeowners
@@ -51,7 +51,7 @@ def owners(
         case "of":
             if len(paths) != 1:
                 raise BadArgument("of needs one path.", fix="Pass paths=['projects/web/specs/orders.md'].")
-            return structs.replace(_answer("found", current), owners=current.of(paths[0]))
+            return replace(_answer("found", current), owners=current.of(paths[0]))
         case "set" | "remove":
             changed = _with_entry(current, Entry(paths=paths, kinds=kinds, owners=names), remove=action == "remove")
         case "team":

@@ -1,7 +1,6 @@
 """OWNERS.yaml: which files and kinds of record belong to whom."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from msgspec import Struct
@@ -71,7 +70,6 @@ def handles_are_handles(handles: tuple[Handle, ...]) -> str | None:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Owners(Record):
     """Who owns what: the last entry that selects a file says whose it is."""
 

@@ -6,10 +6,10 @@ counts, although the branch is still there. `tidy` brings the refs in line with 
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify
@@ -73,7 +73,7 @@ def close(desk: Desk, found: Standing, ending: Ending) -> Proposal:
 
 def _record(desk: Desk, found: Standing, ending: Ending) -> Proposal:
     before = record_of(desk.memory, found.id)
-    start = recorded(structs.replace(found, record=before))
+    start = recorded(replace(found, record=before))
     if STATUSES.index(start.status) >= STATUSES.index(ending.status):
         return start  # its end is on record already; what was added to its branch since goes the same way
     closed = replace(

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
@@ -43,7 +42,6 @@ def somebody(value: str) -> str | None:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Proposal(Record):
     """A change of main that waits for a review, or that was reviewed. Its commits are the branch `proposals/<id>`."""
 
@@ -76,7 +74,6 @@ class Proposal(Record):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Comment(Record):
     """What somebody said about a proposal."""
 
@@ -92,7 +89,6 @@ class Comment(Record):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Approval(Record):
     """One version of a file that came in by way of a review, by its blob."""
 

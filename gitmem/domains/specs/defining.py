@@ -1,8 +1,7 @@
 """Defining specs: new versions by their owner, and handing a spec over."""
 
-from dataclasses import replace
-
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Conflict, Desk, Scope
 from gitmem.domains.people import NotAtWork, at_work_in

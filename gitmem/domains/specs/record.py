@@ -1,9 +1,10 @@
 """The records of specs: specs themselves, and the documents that say where a project is."""
 
 import json
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal, get_args
+
+from msgspec.structs import replace
 
 from gitmem.domains.specs.release import a_release, order, raised
 from gitmem.memory.gate import BODY_MAX_BYTES
@@ -20,7 +21,6 @@ STATE = "state"
 GUARDED_CHARACTERS = 200
 
 
-@dataclass(frozen=True, kw_only=True)
 class Versioned(Record):
     """What specs and state documents have in common: an owner, and versions, each of which is a tag.
 
@@ -80,7 +80,6 @@ class Versioned(Record):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Spec(Versioned):
     """Something that others build on: an interface, an API, a schema, a requirement, an architecture."""
 
@@ -103,7 +102,6 @@ class Spec(Versioned):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class State(Versioned):
     """Where a project is: a document that is read when work on it is taken up again."""
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 
@@ -35,7 +34,6 @@ def a_name_if_any(value: str) -> str | None:
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Work(Record):
     """What one agent says it is working on."""
 
@@ -82,7 +80,6 @@ class Work(Record):
 
 
 @kind
-@dataclass(frozen=True, kw_only=True)
 class Signal(Record):
     """Something that others wait for has happened."""
 

@@ -1,10 +1,10 @@
 """Signals: who waits for one is set going when it is raised, or at once if it has been raised already."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify

@@ -1,9 +1,9 @@
 """update_work: telling what one works on, waiting for signals, and raising them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains import sessions
