@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import jsonschema
 import pytest
+from msgspec.structs import asdict
 from test_tutorial import ROOT, run_page
 from test_tutorial import commands as commands_of
 
@@ -156,7 +157,7 @@ def test_the_example_files_of_the_format_page_are_read_without_problems():
     decoded = decode(KINDS["knowledge"], "shared/knowledge/learning/3f/retry-policy-3fa2b81c.md", learning.encode())
     assert decoded.problems == ()
     assert decoded.record is not None
-    assert parse_time("2026-07-30T09:00:00Z") in vars(decoded.record).values()
+    assert parse_time("2026-07-30T09:00:00Z") in asdict(decoded.record).values()
     [project] = blocks(page, "yaml")
     assert decode(KINDS["project"], f"{EXAMPLE_SCOPE}/project.yaml", project.encode()).problems == ()
 
