@@ -6,15 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from heapq import nlargest
+from itertools import chain
 from typing import Any
 
 import tantivy
 from msgspec import Struct, field
 
 from gitmem.index.follower import Snapshot
+from gitmem.index.known import Known
 from gitmem.index.overlay import Overlaid
 from gitmem.index.passages import facet_term, key_of
-from gitmem.index.question import TIE, Clause, Leaf, clauses_of, idf
+from gitmem.index.question import PREFIX_FIELDS, PREFIXES_MAX, TIE, Clause, Leaf, Word, clauses_of, idf
 from gitmem.index.schema import WEIGHTS, schema
 from gitmem.index.store import OWN_KEY, READING, Hits
 
@@ -61,10 +63,27 @@ class Terms:
     def __init__(self, snapshot: Snapshot) -> None:
         self._base = snapshot.base
         self._overlay = snapshot.overlay
-        worked_out = self._overlay.worked_out
-        self.clauses = worked_out.clauses
-        self.queries = worked_out.queries
-        self.passages = int(snapshot.base.searcher.num_docs) + self._overlay.passages
+        here, new = int(snapshot.base.searcher.num_docs), self._overlay.passages
+        self.passages = here + new
+        # what is new is too little to change how telling a term is
+        self.settled = here > 50 * new
+
+    def clause(self, word: Word, make: Callable[[], Clause], *, last: bool) -> Clause:
+        """The clause of a word. It holds as long as the index, unless what is new has other terms for the word."""
+        if not self.settled:
+            return make()
+        known = self._base.clauses.get((word, last))
+        if known is None or self._has_more(word, known):
+            known = self._base.clauses.keep((word, last), make())
+        return known
+
+    def _has_more(self, word: Word, known: Clause) -> bool:
+        if not self._overlay.passages or not known.leaves:
+            return bool(self._overlay.passages)
+        leaves = {(leaf.field, leaf.term) for leaf in known.leaves}
+        longer = ((name, term) for name in PREFIX_FIELDS for term in self._overlay.beginning(name, word.term, PREFIXES_MAX))
+        same = ((name, term) for term in known.terms for name in self._overlay.frequencies(term))
+        return not leaves.issuperset(chain(same, longer))
 
     def frequencies(self, term: str) -> Mapping[str, int]:
         """How many passages have the term, by field; only the fields that have it."""
@@ -216,16 +235,16 @@ class Answer:
 
     def _scored(self, clauses: list[Clause], vocabulary: Terms) -> Any:
         correct = self._corrections(vocabulary)
-        known = vocabulary.queries
+        known = self.snapshot.base.queries if vocabulary.settled else Known()
         asked = [known.of(clause, partial(_dismax, clause, correct)) for clause in clauses]
         query = tantivy.Query.boolean_query([(tantivy.Occur.Should, each) for each in asked])
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *self._filters]) if self._filters else query
 
     def _corrections(self, vocabulary: Terms) -> Callable[[Leaf], float]:
         """Tantivy weighs a term by what it holds itself; a small index under a large overlay knows too little."""
-        here = int(self.snapshot.base.searcher.num_docs)
-        if here > 50 * (vocabulary.passages - here):
+        if vocabulary.settled:
             return lambda _: 1.0
+        here = int(self.snapshot.base.searcher.num_docs)
 
         def correction(leaf: Leaf) -> float:
             frequency = vocabulary.indexed(leaf.term).get(leaf.field)

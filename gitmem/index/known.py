@@ -14,10 +14,11 @@ class Known(dict[K, V]):
 
     def of(self, key: K, work: Callable[[], V]) -> V:
         """What is known of a key, worked out now if nothing is."""
-        try:
-            return self[key]
-        except KeyError:
-            value = work()
+        value = self.get(key)
+        return self.keep(key, work()) if value is None else value
+
+    def keep(self, key: K, value: V) -> V:
+        """Make something known; the value itself."""
         if len(self) >= _MOST:
             self.clear()
         self[key] = value

@@ -9,14 +9,12 @@ import threading
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct, field
 
 from gitmem.index.analysis import terms
-from gitmem.index.known import Known
 from gitmem.index.passages import Change, Passage, key_of
-from gitmem.index.question import K1, TIE, B, Clause, Word
+from gitmem.index.question import K1, TIE, B, Clause
 from gitmem.index.schema import TEXT_FIELDS
 
 _FOREVER = 1 << 60
@@ -74,13 +72,6 @@ def rounded_length(length: int) -> int:
     return ((above >> shift) << shift) + 24
 
 
-class WorkedOut(Struct):
-    """What was worked out for questions with the passages that there are; it holds until there are more."""
-
-    clauses: Known[tuple[Word, bool], Clause] = field(default_factory=Known)
-    queries: Known[Clause, Any] = field(default_factory=Known)
-
-
 class _Line(Struct):
     steps: dict[str, int] = field(default_factory=dict)
     edits: list[tuple[str, list[Edit]]] = field(default_factory=list)
@@ -92,7 +83,6 @@ class Overlay:
     def __init__(self, base: str) -> None:
         self._growing = threading.Lock()
         self._line = _Line({base: 0})
-        self.worked_out = WorkedOut()
         self._all: list[Overlaid] = []
         self._standing: dict[str, list[Overlaid]] = {}
         self._changed: set[str] = set()
@@ -130,7 +120,6 @@ class Overlay:
             step = len(self._line.edits) + 1
             for edit in edits:
                 self._apply(edit, step)
-            self.worked_out = WorkedOut()
             self._line.edits.append((commit, edits))
             self._line.steps[commit] = step
 

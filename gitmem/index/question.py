@@ -6,14 +6,13 @@ and a little of the others, so that a word in both title and text does not count
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Protocol
 
 from msgspec import Struct
 
 from gitmem.index.analysis import humps, identifiers, is_unspaced, terms, whole, words
-from gitmem.index.known import Known
 from gitmem.index.schema import WEIGHTS
 from gitmem.index.words import STOP_WORDS, SYNONYMS
 
@@ -22,12 +21,12 @@ K1, B = 1.2, 0.75  # BM25 as tantivy has it
 _SYNONYM_WEIGHT = 0.4
 _PREFIX_WEIGHT = 0.35
 _PREFIX_MIN = 4  # characters of a word that longer words are looked up for
-_PREFIXES_MAX = 5
+PREFIXES_MAX = 5
 _NEAR_WEIGHT = 0.5
 _CLAUSES_MAX = 24
 _LARGE = 5000  # passages
 _COMMON = 0.5
-_PREFIX_FIELDS = ("text", "code")
+PREFIX_FIELDS = ("text", "code")
 
 
 class Vocabulary(Protocol):
@@ -37,9 +36,8 @@ class Vocabulary(Protocol):
     def passages(self) -> int:
         """The number of passages."""
 
-    @property
-    def clauses(self) -> Known[tuple["Word", bool], "Clause"]:
-        """The clauses that were made with what is known now, by their word and whether it was the question's last."""
+    def clause(self, word: "Word", make: Callable[[], "Clause"], *, last: bool) -> "Clause":
+        """The clause of a word, as it is known or made now. The `last` word of a question may be unfinished."""
 
     def frequencies(self, term: str) -> Mapping[str, int]:
         """How many passages have the term, by field; only the fields that have it."""
@@ -62,10 +60,14 @@ class Leaf(Struct, frozen=True):
 
 
 class Clause(Struct, frozen=True, eq=False):
-    """All that may answer for one word of the question; `telling` is the same without what half of a large memory has."""
+    """All that may answer for one word of the question, by the terms that were looked up for it.
+
+    `telling` is the same without what half of a large memory has.
+    """
 
     word: str
     leaves: tuple[Leaf, ...]
+    terms: tuple[str, ...] = ()
     telling: "Clause | None" = None
 
 
@@ -111,10 +113,8 @@ def _stem(plain: str) -> str:
 def clauses_of(text: str, vocabulary: Vocabulary) -> list[Clause]:
     """The clauses of a question that can match anything; of a very long one, those that tell most."""
     asked = words_of(text)
-    known = vocabulary.clauses
-    # the last word may be unfinished
     places = [(word, word is asked[-1]) for word in asked[: 8 * _CLAUSES_MAX]]
-    clauses = [known.of((word, last), partial(_clause, word, vocabulary, last=last)) for word, last in places]
+    clauses = [vocabulary.clause(word, partial(_clause, word, vocabulary, last=last), last=last) for word, last in places]
     # what half of a large memory has tells next to nothing, and to score every passage that has it is most of a search's time
     matching = [each.telling for each in clauses if each.telling] or [each for each in clauses if each.leaves]
     if len(matching) > _CLAUSES_MAX:
@@ -123,19 +123,20 @@ def clauses_of(text: str, vocabulary: Vocabulary) -> list[Clause]:
 
 
 def _clause(word: Word, vocabulary: Vocabulary, *, last: bool) -> Clause:
-    leaves = tuple(_best_of_each(_answering(word, vocabulary, last=last)))
+    same = [terms(each)[0] for each in SYNONYMS.get(word.plain, ())]
+    leaves = tuple(_best_of_each(_answering(word, same, vocabulary, last=last)))
     limit = vocabulary.passages * _COMMON if vocabulary.passages >= _LARGE else math.inf
     telling = tuple(leaf for leaf in leaves if leaf.frequency <= limit)
-    return Clause(word.plain, leaves, Clause(word.plain, telling) if telling else None)
+    return Clause(word.plain, leaves, (word.term, *same), Clause(word.plain, telling) if telling else None)
 
 
-def _answering(word: Word, vocabulary: Vocabulary, *, last: bool) -> list[Leaf]:
+def _answering(word: Word, same: list[str], vocabulary: Vocabulary, *, last: bool) -> list[Leaf]:
     leaves = _leaves(word.term, word.weight, vocabulary)
     rare = sum(leaf.frequency for leaf in leaves) <= vocabulary.passages * 0.01
     if (last or rare) and (len(word.term) >= _PREFIX_MIN or is_unspaced(word.term)):
         leaves += _longer(word, vocabulary)
-    for same in SYNONYMS.get(word.plain, ()):
-        leaves += _leaves(terms(same)[0], word.weight * _SYNONYM_WEIGHT, vocabulary)
+    for term in same:
+        leaves += _leaves(term, word.weight * _SYNONYM_WEIGHT, vocabulary)
     if not leaves:
         # an unfinished word may go on beyond its stem: configurat, configur
         stems = [word.term[:-cut] for cut in (1, 2, 3) if len(word.term) - cut >= _PREFIX_MIN]
@@ -153,8 +154,8 @@ def _leaves(term: str, weight: float, vocabulary: Vocabulary) -> list[Leaf]:
 
 def _longer(word: Word, vocabulary: Vocabulary) -> list[Leaf]:
     found: list[Leaf] = []
-    for field in _PREFIX_FIELDS:
-        for term, frequency in vocabulary.beginning(field, word.term, _PREFIXES_MAX).items():
+    for field in PREFIX_FIELDS:
+        for term, frequency in vocabulary.beginning(field, word.term, PREFIXES_MAX).items():
             if term != word.term and frequency:
                 weight = word.weight * WEIGHTS[field] * (1.0 if is_unspaced(word.term) else _PREFIX_WEIGHT)
                 found.append(Leaf(field, term, weight, frequency, idf(vocabulary.passages, frequency)))

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 
 from gitmem.index.known import Known
 from gitmem.index.passages import Change, Passage, key_of
+from gitmem.index.question import Clause, Word
 from gitmem.index.schema import SENTINEL, TEXT_FIELDS, schema, stemming
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ class Base(Struct, frozen=True):
     counts: Known[tuple[frozenset[str], ...], int] = field(default_factory=Known)  # records, by filter
     frequencies: Known[str, dict[str, int]] = field(default_factory=Known)  # passages, by term and field
     beginnings: Known[tuple[str, str, int], dict[str, int]] = field(default_factory=Known)  # terms with their passages
+    clauses: Known[tuple[Word, bool], Clause] = field(default_factory=Known)  # of a question's words
+    queries: Known[Clause, Any] = field(default_factory=Known)
     listings: Known[Any, Hits] = field(default_factory=Known)  # hits without a question, by filter and number
     totals: Known[Any, dict[str, int]] = field(default_factory=Known)  # records by value of a facet, by filter
     paths: Known[Any, list[str]] = field(default_factory=Known)  # of records, by filter

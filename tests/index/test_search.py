@@ -177,3 +177,22 @@ def test_who_touched_a_file_last_is_known(memory: Memory, index: Index, write: W
     assert touched is not None
     assert touched[1] == "bob"
     assert index.touched("no/such/file.md", view=memory.view()) is None
+
+
+def test_words_that_were_asked_for_before_are_found_in_what_is_written_later(memory: Memory, index: Index, write: Write) -> None:
+    for number in range(120):  # so many that what is new hardly changes how telling a word is
+        write(f"Case {number}", f"Pools drop idle sockets after {number} seconds.")
+    index.search("", view=memory.view())
+    index.fold()
+    assert index.commit == memory.head()
+    asked = ["zebra", "stripe", "sockets", "delete"]
+    assert [bool(paths(index, memory, word)) for word in asked] == [False, False, True, False]
+    for title, content, word in (
+        ("Animals", "A zebra is there.", "zebra"),
+        ("Patterns", "Stripelike marks are drawn.", "stripe"),
+        ("Networks", "Socketpairs need no pool.", "socket"),
+        ("Cleaning up", "Old rows are removed at night.", "delete"),
+    ):
+        record = write(title, content)
+        assert record.path in paths(index, memory, word, limit=50)
+        assert record.path in paths(index, memory, word, limit=50)
