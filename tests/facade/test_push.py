@@ -426,6 +426,7 @@ def test_a_push_is_accepted_while_upkeep_runs(pat: Person, memory: Path, ann: Ag
         ann.record(word(number))
         git(pat.clone, "pull", "-q", "--rebase")
     upkeeper.kill()
+    ann.memory.upkeep.close()  # git complains of packs that are folded while it looks at them
     assert len(list(ann.memory.view().records(Knowledge))) == 10
     assert git(memory, "fsck", "--strict", "--no-dangling") == ""
 
