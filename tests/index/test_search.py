@@ -196,3 +196,21 @@ def test_words_that_were_asked_for_before_are_found_in_what_is_written_later(mem
         record = write(title, content)
         assert record.path in paths(index, memory, word, limit=50)
         assert record.path in paths(index, memory, word, limit=50)
+
+
+def test_an_opening_that_lies_beyond_the_hits_that_were_looked_at_counts_all_the_same(
+    memory: Memory, index: Index, write: Write
+) -> None:
+    for number in range(130):
+        write(f"Case {number}", "We saw a quartz there. " + "Nothing else is known of it. " * 4)
+
+    def long(title: str, opening: str) -> Knowledge:
+        rest = "Plain words fill the page. " * 60
+        return write(title, f"{opening}\n\n## Stones\n\nMany.\n\n## Lattice of quartz\n\nThe quartz lattice: a lattice of quartz.\n\n## More\n\n{rest}")
+
+    other = long("Two", "Somewhere far down it is about marble. " + "Other stones are told of first. " * 20)
+    about = long("One", "Somewhere far down it is about quartz. " + "Other stones are told of first. " * 20)
+    index.search("", view=memory.view())
+    index.fold()
+    assert index.commit == memory.head()
+    assert paths(index, memory, "quartz lattice", limit=2) == [about.path, other.path]
