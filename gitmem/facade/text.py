@@ -217,7 +217,7 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
 
 def _is_fact(name: str, value: Json) -> bool:
     if isinstance(value, str):
-        return 0 < len(value) <= SHORT and name not in FOLLOWED and name not in ALWAYS_QUOTED and "\n" not in value
+        return 0 < len(value) <= SHORT and name not in FOLLOWED and not _is_quotable(name, value)
     return value is not None and name not in FOLLOWED and not isinstance(value, (dict, list))
 
 

@@ -1,7 +1,7 @@
 """What git knows of a file's past: its versions, who wrote which line, how two versions differ."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,9 +43,21 @@ def file_versions(repository: Repository, head: str, name: str) -> Iterator[File
 
 def path_versions(repository: Repository, head: str, *paths: str, since: datetime | None = None) -> Iterator[FileVersion]:
     """The commits that touched these files, or files in these folders, children first; none that is older than `since`."""
+    arguments = ["--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z", "--topo-order"]
     # a merge is told as what it changed on main, so that what was settled in a merge is found as well
-    how = ["--topo-order", "--diff-merges=first-parent", *([f"--since={format_time(since)}"] if since else [])]
-    return _versions(repository, head, *(f":(literal){path}" for path in paths), how=how)
+    arguments += ["--diff-merges=first-parent", *([f"--since={format_time(since)}"] if since else [])]
+    output = run_git(repository.path, "log", *arguments, head, "--", *(f":(literal){path}" for path in paths))
+    for block in output.split("\x01")[1:]:
+        oid, _, rest = block.partition("\0")
+        fields = [field for field in rest.lstrip("\n").split("\0") if field]
+        changes = []
+        for change, path in zip(fields[::2], fields[1::2], strict=False):
+            _, _, old, new, _ = change.lstrip(":").split(" ")
+            blob, old_blob = ("" if each == _NO_BLOB else each for each in (new, old))
+            if oid.strip() in repository.objects.boundary:
+                continue  # it stands for all that was left out
+            changes.append(FileVersion(repository.objects.commit(oid.strip()), path, blob, old_blob, path))
+        yield from _with_moves(changes)
 
 
 def last_touched(folder: Path, tip: str, other: str) -> dict[str, datetime]:
@@ -62,22 +74,6 @@ def last_touched(folder: Path, tip: str, other: str) -> dict[str, datetime]:
         for path in filter(None, paths):
             times[path] = max(moment, times.get(path, moment))
     return times
-
-
-def _versions(repository: Repository, head: str, *pathspecs: str, how: Sequence[str] = ()) -> Iterator[FileVersion]:
-    arguments = ("--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z", *how)
-    output = run_git(repository.path, "log", *arguments, head, "--", *pathspecs)
-    for block in output.split("\x01")[1:]:
-        oid, _, rest = block.partition("\0")
-        fields = [field for field in rest.lstrip("\n").split("\0") if field]
-        changes = []
-        for change, path in zip(fields[::2], fields[1::2], strict=False):
-            _, _, old, new, _ = change.lstrip(":").split(" ")
-            blob, old_blob = ("" if each == _NO_BLOB else each for each in (new, old))
-            if oid.strip() in repository.objects.boundary:
-                continue  # it stands for all that was left out
-            changes.append(FileVersion(repository.objects.commit(oid.strip()), path, blob, old_blob, path))
-        yield from _with_moves(changes)
 
 
 def _with_moves(changes: list[FileVersion]) -> Iterator[FileVersion]:
