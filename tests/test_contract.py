@@ -11,7 +11,7 @@ import pytest
 import gitmem.domains.all  # noqa: F401
 from docs.generate import import_everything
 from gitmem import errors, verbs
-from gitmem.answers import schema_of
+from gitmem.answers import schema_of, told_schema
 from gitmem.domains.knowledge.record import Knowledge
 from gitmem.errors import BadArgument, GitmemError
 from gitmem.records.kind import KINDS, Record
@@ -232,6 +232,7 @@ def test_an_answer_fits_the_schema_that_was_promised(verb: Verb, team: Team, pre
 
     answer = answer_of(team, verb, prepared)
     jsonschema.validate(answer, schema_of(verb))
+    jsonschema.validate(answer, told_schema(verb))
 
 
 def test_every_verb_has_a_call_in_this_contract():

@@ -138,7 +138,7 @@ class _Facade:
             name=self.profile.prefix + verb.name,
             description=verb.summary,
             input_schema=self._input_schema(verb),
-            output_schema=None if verb in (HELP, CALL) else answers.schema_of(verb),
+            output_schema=None if verb in (HELP, CALL) else answers.told_schema(verb),
             annotations=types.ToolAnnotations(
                 read_only_hint=not verb.writes,
                 destructive_hint=verb.destructive,

@@ -29,6 +29,7 @@ RECORDED = (
 ALWAYS_QUOTED = frozenset({"content", "body", "message", "text", "snippet", "value"})
 # Guidelines are meant to be followed, so they are not held at a distance.
 FOLLOWED = frozenset({"rule"})
+_NEVER_SHORT = ALWAYS_QUOTED | FOLLOWED
 # What is JSON to those who use it stays JSON.
 JSON_VALUES = ("json_schema", "value")
 _NESTED = frozenset({dict, list})
@@ -199,16 +200,20 @@ def _numbered(values: list[Json]) -> list[str]:
 def _listed(item: Mapping[str, Json]) -> list[str]:
     """One of a list: its title and id first, then short facts on one line, then what takes more room."""
     title = next((_one_line(str(item[name])) for name in TITLES if item.get(name)), "")
-    head = " ".join(filter(None, [title, f"[{item['id']}]" if item.get("id") and item.get("id") != title else ""]))
-    facts: dict[str, Json] = {}
+    key = item.get("id")
+    head = " ".join(filter(None, [title, f"[{key}]" if key and key != title else ""]))
+    facts: dict[str, str] = {}
     long: dict[str, Json] = {}
     for name, value in item.items():
         if name != "id" and value != title:
-            (facts if _is_fact(name, value) else long)[name] = value
+            if _is_fact(name, value):
+                facts[name] = f"{name} {_scalar(name, value)}"
+            else:
+                long[name] = value
     if any(_is_quoted(name, value) for name, value in long.items()):
         for name in ("author", "age"):
             facts.pop(name, None)  # the line above the quotation says these already
-    short = ", ".join([f"{name} {_scalar(name, value)}" for name, value in facts.items()])
+    short = ", ".join(facts.values())
     lines = [line for line in (head, short) if line]
     for name, value in long.items():
         lines += _field(name, value, item)
@@ -217,8 +222,8 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
 
 def _is_fact(name: str, value: Json) -> bool:
     if isinstance(value, str):
-        return 0 < len(value) <= SHORT and name not in FOLLOWED and not _is_quotable(name, value)
-    return value is not None and name not in FOLLOWED and not isinstance(value, (dict, list))
+        return 0 < len(value) <= SHORT and name not in _NEVER_SHORT and "\n" not in value
+    return isinstance(value, (int, float)) and name not in FOLLOWED
 
 
 def _fact(name: str, value: Json) -> str:
@@ -239,11 +244,9 @@ def _one_line(text: str) -> str:
 
 
 def _scalar(name: str, value: Json) -> str:
+    if isinstance(value, str):  # as most are
+        return value[:VERSION_DIGITS] if len(value) == 40 and name in HASHES else _one_line(value)
     match value:
-        case str() if len(value) == 40 and name in HASHES:
-            return value[:VERSION_DIGITS]
-        case str():
-            return _one_line(value)
         case bool():
             return "yes" if value else "no"
         case float():

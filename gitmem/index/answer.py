@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from heapq import nlargest
 from itertools import chain
 from typing import Any
 
@@ -20,7 +19,7 @@ from gitmem.index.question import PREFIX_FIELDS, PREFIXES_MAX, TIE, Clause, Leaf
 from gitmem.index.schema import WEIGHTS, schema
 from gitmem.index.store import OWN_KEY, READING, Hits
 
-_COUNTED = 100  # hits that are looked at one by one to count records exactly
+_COUNTED = 50  # hits that are looked at one by one to count records exactly
 _MASKS_IN_QUERY = 500
 _MASKS_IN_KEY = 50
 _VALUES_AS_SET = 200
@@ -189,28 +188,26 @@ class Answer:
         scores = self.snapshot.overlay.scores(clauses, averages, self.snapshot.step, self._accepts)
         new = [_overlaid(each, score) for each, score in scores.values()]
         found, total, least = self._merged(search, new, wanted, max(_COUNTED, 3 * wanted))
-        self._find_openings(query, found, wanted, least)
-        best = nlargest(wanted, found.values(), key=lambda candidate: (candidate.rank, candidate.updated))
-        return Ranked(best, total, clauses)
+        close = self._with_openings(query, found, wanted, least)
+        return Ranked(sorted(close, key=lambda candidate: (-candidate.rank, -candidate.updated))[:wanted], total, clauses)
 
-    def _find_openings(self, query: Any, found: dict[int, Candidate], wanted: int, least: float) -> None:
-        """Look up the openings of records that were found by a later passage, where that can make them one of the best.
+    def _with_openings(self, query: Any, found: dict[int, Candidate], wanted: int, least: float) -> list[Candidate]:
+        """Those that can be one of the best `wanted`, with the openings of records that were found by a later passage.
 
         An opening that was not among the hits that were looked at scores at most the `least` of these.
         """
-        if not least:
-            return
-        ranks = {key: each.rank for key, each in found.items()}
-        bar = nlargest(wanted, ranks.values())[-1] if len(ranks) >= wanted else 0.0
-        close = [key for key, rank in ranks.items() if rank + least / 2 >= bar]
-        later = [key for key in close if found[key].part and found[key].address is not None and found[key].opening is None]
+        ranks = [each.rank for each in found.values()]
+        bar = sorted(ranks)[-wanted] if len(ranks) > wanted else 0.0
+        close = {key: found[key] for key, rank in zip(found, ranks, strict=True) if rank + least / 2 >= bar}
+        later = [key for key, each in close.items() if least and each.part and each.address is not None and each.opening is None]
         if later:
             with READING:
                 where = [tantivy.Query.term_query(schema(), "part", 0), any_of("key", later)]
                 fixed = [(tantivy.Occur.Must, tantivy.Query.const_score_query(each, 0.0)) for each in where]
                 openings = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *fixed])
                 for key, opening in self._unmasked(self._hits(openings, len(later))).items():
-                    found[key].opening = opening
+                    close[key].opening = opening
+        return list(close.values())
 
     def newest(self, wanted: int) -> Ranked:
         """The records that changed last."""

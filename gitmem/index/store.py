@@ -92,10 +92,13 @@ class Base(Struct, frozen=True):
     def intact(self) -> bool:
         """Whether the files still are what they were when they were opened."""
         try:
-            # plain stat: Path objects would double what this adds to every search
-            return all(_stamp(os.stat(path)) == stamp for path, stamp in self.files.items())  # noqa: PTH116
+            for path, stamp in self.files.items():
+                # plain stat: Path objects would double what this adds to every search
+                if _stamp(os.stat(path)) != stamp:  # noqa: PTH116
+                    return False
         except OSError:
             return False
+        return True
 
 
 NOTHING = Base("", False, 0, None, {}, {})

@@ -75,8 +75,20 @@ async def test_the_profile_all_lists_every_verb_with_a_schema_of_what_it_answers
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert set(tools) == {f"memory_{name}" for name in VERBS} | {"memory_help"}
     for name in VERBS:
-        assert tools[f"memory_{name}"].output_schema == answers.schema_of(VERBS[name])
-        assert answers.schema_of(VERBS[name])["type"] == "object"
+        told = tools[f"memory_{name}"].output_schema
+        assert told is not None
+        whole = answers.schema_of(VERBS[name])
+        assert (told["type"], told.get("required")) == ("object", whole.get("required"))
+        assert set(told["properties"]) == set(whole["properties"])
+
+
+async def test_a_listed_schema_tells_the_keys_of_entries_and_leaves_their_types_to_the_reference(client: Client) -> None:
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    told = tools["memory_query"].output_schema
+    assert told is not None
+    whole = answers.schema_of(VERBS["query"])["properties"]["results"]["items"]
+    assert told["properties"]["results"] == {"type": "array", "items": {"type": "object", "required": whole["required"]}}
+    assert told["properties"]["total"] == {"type": "integer"}
 
 
 async def test_every_tool_says_what_it_does_to_the_memory_in_at_most_three_sentences(office: Office) -> None:
