@@ -62,7 +62,7 @@ class Terms:
     def __init__(self, snapshot: Snapshot) -> None:
         self._base = snapshot.base
         self._overlay = snapshot.overlay
-        here, new = int(snapshot.base.searcher.num_docs), self._overlay.passages
+        here, new = snapshot.base.documents, self._overlay.passages
         self.passages = here + new
         # what is new is too little to change how telling a term is
         self.settled = here > 50 * new
@@ -135,6 +135,15 @@ def any_of(field_name: str, values: Collection[str | int]) -> Any:
     return queries[0] if len(queries) == 1 else tantivy.Query.boolean_query([(tantivy.Occur.Should, each) for each in queries])
 
 
+def _filter(allowed: frozenset[str]) -> tuple[Occur, Any]:
+    return _must(any_of("facet", sorted(allowed)))
+
+
+def _must(query: Any) -> tuple[Occur, Any]:
+    """A condition that counts for nothing in the score."""
+    return tantivy.Occur.Must, tantivy.Query.const_score_query(query, 0.0)
+
+
 class Answer:
     """One question (or none) with its filters, put to one snapshot."""
 
@@ -154,11 +163,13 @@ class Answer:
 
     @cached_property
     def _filters(self) -> list[Any]:
-        queries = [any_of("facet", sorted(allowed)) for allowed in self._where]
+        known = self.snapshot.base.filters
+        filters = [known.of(allowed, partial(_filter, allowed)) for allowed in self._where]
         if self._after is not None:
             kind = tantivy.FieldType.Integer
-            queries.append(tantivy.Query.range_query(schema(), "updated", kind, lower_bound=self._after, include_lower=False))
-        return [(tantivy.Occur.Must, tantivy.Query.const_score_query(query, 0.0)) for query in queries]
+            later = tantivy.Query.range_query(schema(), "updated", kind, lower_bound=self._after, include_lower=False)
+            filters.append(_must(later))
+        return filters
 
     def _first_parts(self, masked: Occur | None = None) -> Any:
         """All records of the index that the filters let through, by their first passages.
@@ -202,8 +213,7 @@ class Answer:
         later = [key for key, each in close.items() if least and each.part and each.address is not None and each.opening is None]
         if later:
             with READING:
-                where = [tantivy.Query.term_query(schema(), "part", 0), any_of("key", later)]
-                fixed = [(tantivy.Occur.Must, tantivy.Query.const_score_query(each, 0.0)) for each in where]
+                fixed = (_must(tantivy.Query.term_query(schema(), "part", 0)), _must(any_of("key", later)))
                 openings = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *fixed])
                 for key, opening in self._unmasked(self._hits(openings, len(later))).items():
                     close[key].opening = opening
@@ -241,7 +251,7 @@ class Answer:
         """Tantivy weighs a term by what it holds itself; a small index under a large overlay knows too little."""
         if vocabulary.settled:
             return lambda _: 1.0
-        here = int(self.snapshot.base.searcher.num_docs)
+        here = self.snapshot.base.documents
 
         def correction(leaf: Leaf) -> float:
             frequency = vocabulary.indexed(leaf.term).get(leaf.field)

@@ -369,6 +369,18 @@ class Follower:
             tip = self._epochs[0].overlay.tip
             return tip if tip != base.commit else ""
 
+    def merge(self) -> bool:
+        """Make what many folds have left one segment. False if it is few, closed, or another process writes."""
+        if self._closed or not self._take(0):
+            return False
+        try:
+            merged = self._store.merge() if self._store.open().complete else None
+            if merged:
+                self._adopt(merged)
+            return merged is not None
+        finally:
+            self._writing.release()
+
     def rebuild(self, progress: Callable[[int, int], None] | None) -> int:
         """Make the index anew at the memory's present."""
         while not self._take(60.0):
@@ -420,6 +432,7 @@ class Follower:
         try:
             while self._wait_for_work():
                 self._fold()
+            self.merge()
         except (GitmemError, OSError, Damaged) as error:
             # the next search finds out what is wrong, and mends it or says it
             log.warning("the search index could not be brought up to date: %s", error)

@@ -147,6 +147,13 @@ class Index:
         """Move what is newer than the index into it now; False if nothing is or another process is at it."""
         return self._follower.fold()
 
+    def merge(self) -> bool:
+        """Make what many folds have left one piece, quicker to search, as is done when nothing is written for a while.
+
+        False if there is too little of it, or another process is at it.
+        """
+        return self._follower.merge()
+
     def close(self) -> None:
         """Stop background work."""
         self._follower.close()

@@ -1,7 +1,7 @@
 """Snippets: the words around a match."""
 
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 SNIPPET_MAX = 280
 _LEAD = 60
@@ -23,7 +23,7 @@ def snippet(text: str, wanted: Collection[str]) -> str:
     """The stretch of a text that has the most different of the wanted beginnings of words, on one line."""
     if len(text) <= SNIPPET_MAX:
         return _one_line(text)
-    start = _best_start(sorted(_matches(_folded(text), wanted)))
+    start = _best_start(_matches(_folded(text), wanted))
     start = (text.find(" ", start - _LEAD, start) + 1 or start) if start > _LEAD else 0
     end = start + SNIPPET_MAX
     if end < len(text):
@@ -44,20 +44,21 @@ def _folded(text: str) -> str:
     return lowered if len(lowered) == len(text) else text
 
 
-def _matches(text: str, wanted: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Where the wanted beginnings are, also inside words: what capitals set apart is as good a place to show."""
+def _matches(text: str, wanted: Collection[str]) -> list[tuple[int, str]]:
+    """Where the wanted beginnings are, in order, also inside words: what capitals set apart is as good a place to show."""
+    found = []
     for beginning in wanted:
-        at = text.find(beginning)
-        for _ in range(_NEARBY):
-            if at < 0:
-                break
-            yield at, beginning
-            at = text.find(beginning, at + 1)
+        at, left = text.find(beginning), _NEARBY
+        while at >= 0 and left:
+            found.append((at, beginning))
+            at, left = text.find(beginning, at + 1), left - 1
+    return sorted(found)
 
 
 def _best_start(matches: list[tuple[int, str]]) -> int:
     """Where the stretch begins that holds the most different terms."""
     best, most, end = 0, 0, 0
+    all_terms = len({term for _, term in matches})
     within: dict[str, int] = {}
     for start, term in matches:
         while end < len(matches) and matches[end][0] < start + SNIPPET_MAX - _LEAD:
@@ -65,6 +66,8 @@ def _best_start(matches: list[tuple[int, str]]) -> int:
             end += 1
         if len(within) > most:
             best, most = start, len(within)
+            if most == all_terms:
+                break
         within[term] -= 1
         if not within[term]:
             del within[term]

@@ -26,11 +26,16 @@ log = logging.getLogger(__name__)
 
 OWN_PATH = ""  # the path of the index's own document; no record has it
 OWN_KEY = key_of(OWN_PATH)
+_PADDING_PATH = "/"  # of documents that say nothing and are there to have segments merged
 _OWN_PART = 1 << 32
 _FOLD_HEAP_BYTES = 15_000_000
 _BUILD_HEAP_BYTES = 100_000_000
 _FOOTER_MAGIC = 1337
 _SEGMENT_FILES = ("idx", "term", "store", "fast", "fieldnorm")
+# tantivy merges segments of up to so many documents, and does so when there are so many of them
+_SMALL_DOCUMENTS = 10_000
+_MERGED_AT = 8
+_WORTH_MERGING = 4
 
 Edits = Iterable[tuple[str, list[tuple[Passage, Change]]]]
 
@@ -71,11 +76,16 @@ class Hits(Struct, frozen=True):
 
 
 class Base(Struct, frozen=True):
-    """The index as it is on disk at one commit; it does not change while it is held."""
+    """The index as it is on disk at one commit; it does not change while it is held.
+
+    `documents` is what tantivy reckons with to tell how telling a term is: also those deleted since the last merge.
+    """
 
     commit: str
     complete: bool
     records: int
+    passages: int
+    documents: int
     searcher: Any
     averages: dict[str, float]
     files: dict[str, tuple[int, int]]
@@ -84,6 +94,7 @@ class Base(Struct, frozen=True):
     beginnings: Known[tuple[str, str, int], dict[str, int]] = field(default_factory=Known)  # terms with their passages
     clauses: Known[tuple[Word, bool], Clause] = field(default_factory=Known)  # of a question's words
     queries: Known[Clause, Any] = field(default_factory=Known)
+    filters: Known[frozenset[str], Any] = field(default_factory=Known)
     listings: Known[Any, Hits] = field(default_factory=Known)  # hits without a question, by filter and number
     totals: Known[Any, dict[str, int]] = field(default_factory=Known)  # records by value of a facet, by filter
     paths: Known[Any, list[str]] = field(default_factory=Known)  # of records, by filter
@@ -101,7 +112,7 @@ class Base(Struct, frozen=True):
         return True
 
 
-NOTHING = Base("", False, 0, None, {}, {})
+NOTHING = Base("", False, 0, 0, 0, None, {}, {})
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:
@@ -116,6 +127,7 @@ class Store:
         self._lock = FileLock(folder.with_suffix(".lock"), thread_local=False)
         self._index: Any = None
         self._writer: Any = None
+        self._checked: dict[str, tuple[int, int]] = {}
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -146,14 +158,19 @@ class Store:
             index.register_tokenizer("words", stemming())
             index.config_reader("manual")
             searcher = index.searcher()
-            base = _base(searcher, files, _shape(meta))
+            base = _base(searcher, files, meta)
         self._index = index
         return base
 
     def _checked_files(self, meta: str) -> dict[str, tuple[int, int]]:
+        """The stamps of all files, whose content is looked at once."""
         paths = list(self._segment_files(meta))
         with READING, ThreadPoolExecutor(2) as pool:
-            return dict(zip(map(str, paths), pool.map(_checked, paths), strict=True))
+            stamps = {str(path): _stamp(path.stat()) for path in paths}
+            new = [path for path in paths if self._checked.get(str(path)) != stamps[str(path)]]
+            stamps |= zip(map(str, new), pool.map(_checked, new), strict=True)
+        self._checked = stamps
+        return stamps
 
     def _segment_files(self, meta: str) -> Iterator[Path]:
         try:
@@ -188,8 +205,7 @@ class Store:
     def apply(self, base: Base, edits: Edits, commit: str) -> Base:
         """Replace the passages of paths, and the commit that the index reflects, in one step."""
         with READING:
-            if self._writer is None:
-                self._writer = self._index.writer(_FOLD_HEAP_BYTES, 1)
+            self._open_writer()
             replaced = added = records = 0
             for path, passages in edits:
                 here = _count(base.searcher, path)
@@ -198,7 +214,31 @@ class Store:
                     self._writer.add_document(_document(passage, change))
                 replaced, added = replaced + here, added + len(passages)
                 records += bool(passages) - bool(here)
-            self._describe(commit, base.searcher.num_docs - 1 + added - replaced, base.records + records, complete=True)
+            self._describe(commit, base.passages + added - replaced, base.records + records, complete=True)
+            self._writer.commit()
+        return self.open()
+
+    def _open_writer(self) -> None:
+        if self._writer is None:
+            self._writer = self._index.writer(_FOLD_HEAP_BYTES, 1)
+
+    def merge(self) -> Base | None:
+        """Have small segments made one, since each costs every search its share; None if there are few.
+
+        Tantivy does that by itself, but only when there are eight; what is missing is made of nothing, and removed again.
+        """
+        with READING:
+            small = sum(count <= _SMALL_DOCUMENTS for count in _sizes(self._meta_text()))
+            if small < _WORTH_MERGING:
+                return None
+            self._open_writer()
+            for _ in range(small, _MERGED_AT):
+                self._writer.add_document(tantivy.Document.from_dict({"path": _PADDING_PATH, "key": OWN_KEY}, schema()))
+                self._writer.commit()
+            self._writer.wait_merging_threads()  # which ends the writer
+            self._writer = None
+            self._open_writer()
+            self._writer.delete_documents_by_term("path", _PADDING_PATH)
             self._writer.commit()
         return self.open()
 
@@ -227,7 +267,8 @@ class Store:
         yield self.open()
 
     def _describe(self, commit: str, passages: int, records: int, *, complete: bool) -> None:
-        self._writer.delete_documents_by_term("path", OWN_PATH)
+        for path in (OWN_PATH, _PADDING_PATH):  # padding is left behind where a process was killed
+            self._writer.delete_documents_by_term("path", path)
         about = {
             "commit": commit,
             "complete": complete,
@@ -256,20 +297,26 @@ def _checked(path: Path) -> tuple[int, int]:
     return _stamp(status)
 
 
+def _sizes(meta: str) -> list[int]:
+    """How many documents each segment has, also those that were deleted."""
+    return [each["max_doc"] for each in json.loads(meta)["segments"]]
+
+
 def _shape(meta: str) -> int:
     about = json.loads(meta)
     return zlib.crc32(json.dumps([about.get("schema"), about.get("index_settings")], sort_keys=True).encode())
 
 
-def _base(searcher: Any, files: dict[str, tuple[int, int]], shape: int) -> Base:
+def _base(searcher: Any, files: dict[str, tuple[int, int]], meta: str) -> Base:
     own = searcher.search(tantivy.Query.term_query(schema(), "path", OWN_PATH, "basic"), 2).hits
     if len(own) != 1:
         raise Damaged("the index does not say what it reflects")
     about = json.loads(bytes(searcher.doc(own[0][1]).get_first("shown")))
-    if about["passages"] + 1 != searcher.num_docs or about["shape"] != shape:
+    if about["passages"] + 1 + _count(searcher, _PADDING_PATH) != searcher.num_docs or about["shape"] != _shape(meta):
         raise Damaged("the index is not what was written")
     averages = {each.name: _average_length(searcher, each.name, own[0][1]) for each in TEXT_FIELDS}
-    return Base(about["commit"], about["complete"], about["records"], searcher, averages, files)
+    counts = (about["records"], about["passages"], sum(_sizes(meta)))
+    return Base(about["commit"], about["complete"], *counts, searcher, averages, files)
 
 
 def _average_length(searcher: Any, name: str, own: Any) -> float:
