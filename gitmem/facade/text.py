@@ -203,21 +203,21 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
     key = item.get("id")
     head = " ".join(filter(None, [title, f"[{key}]" if key and key != title else ""]))
     facts: dict[str, str] = {}
-    long: dict[str, Json] = {}
+    long: list[str] = []
+    is_credited = False
     for name, value in item.items():
-        if name != "id" and value != title:
-            if _is_fact(name, value):
-                facts[name] = f"{name} {_scalar(name, value)}"
-            else:
-                long[name] = value
-    if any(_is_quoted(name, value) for name, value in long.items()):
+        if name == "id" or value == title:
+            continue
+        if _is_fact(name, value):
+            facts[name] = f"{name} {_scalar(name, value)}"
+        else:
+            long += _field(name, value, item)
+            is_credited = is_credited or _is_quoted(name, value)
+    if is_credited:
         for name in ("author", "age"):
             facts.pop(name, None)  # the line above the quotation says these already
-    short = ", ".join(facts.values())
-    lines = [line for line in (head, short) if line]
-    for name, value in long.items():
-        lines += _field(name, value, item)
-    return lines or ["-"]
+    lines = [line for line in (head, ", ".join(facts.values())) if line]
+    return [*lines, *long] or ["-"]
 
 
 def _is_fact(name: str, value: Json) -> bool:

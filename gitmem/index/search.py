@@ -105,7 +105,7 @@ class Index:
     @staticmethod
     def _hit(snapshot: Snapshot, candidate: Candidate, words: Collection[str], clauses: list[Clause]) -> Hit:
         card = card_of(snapshot, candidate)
-        reasons = sorted(explained(snapshot, candidate, clauses), reverse=True)
+        reasons = sorted(explained(snapshot, candidate, clauses), reverse=True) if clauses else []
         return Hit(
             path=card.path,
             score=round(candidate.rank, 4),

@@ -35,7 +35,7 @@ _SEGMENT_FILES = ("idx", "term", "store", "fast", "fieldnorm")
 # tantivy merges segments of up to so many documents, and does so when there are so many of them
 _SMALL_DOCUMENTS = 10_000
 _MERGED_AT = 8
-_WORTH_MERGING = 4
+_WORTH_MERGING = 3
 
 Edits = Iterable[tuple[str, list[tuple[Passage, Change]]]]
 
