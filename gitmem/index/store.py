@@ -127,7 +127,7 @@ class Store:
         self._lock = FileLock(folder.with_suffix(".lock"), thread_local=False)
         self._index: Any = None
         self._writer: Any = None
-        self._checked: dict[str, tuple[int, int]] = {}
+        self._stamps: dict[str, tuple[int, int]] = {}
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -167,9 +167,9 @@ class Store:
         paths = list(self._segment_files(meta))
         with READING, ThreadPoolExecutor(2) as pool:
             stamps = {str(path): _stamp(path.stat()) for path in paths}
-            new = [path for path in paths if self._checked.get(str(path)) != stamps[str(path)]]
+            new = [path for path in paths if self._stamps.get(str(path)) != stamps[str(path)]]
             stamps |= zip(map(str, new), pool.map(_checked, new), strict=True)
-        self._checked = stamps
+        self._stamps = stamps
         return stamps
 
     def _segment_files(self, meta: str) -> Iterator[Path]:
