@@ -431,7 +431,8 @@ class Follower:
     def _keep_folding(self) -> None:
         try:
             while self._wait_for_work():
-                self._fold()
+                if not self._fold():
+                    self._pause()  # another process is at it
             self.merge()
         except (GitmemError, OSError, Damaged) as error:
             # the next search finds out what is wrong, and mends it or says it
@@ -451,6 +452,11 @@ class Follower:
                 self._thread = None
                 return False
             return True
+
+    def _pause(self) -> None:
+        with self._wake:
+            if not self._closed:
+                self._wake.wait(FOLD_AFTER.total_seconds())
 
     def _overlay_size(self) -> int:
         return self._epochs[0].overlay.size if self._epochs else 0

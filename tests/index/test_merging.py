@@ -4,11 +4,14 @@ import json
 import random
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from gitmem.index.follower import FOLD_AT
 from gitmem.index.search import Found, Index
 from gitmem.memory.memory import Memory
 from tests.index.conftest import Open, Write
@@ -110,3 +113,21 @@ def test_a_merge_that_is_killed_leaves_an_index_that_answers(
         assert sorted(hit.path for hit in found.hits) == sorted(there)[:50] or found.total >= 50
         assert "rebuilt" not in caplog.text
         index.close()
+
+
+def test_a_process_waits_quietly_while_another_one_writes_the_index(memory: Memory, write: Write, open_index: Open) -> None:
+    index = open_index(memory)
+    write("The first", "alpha")
+    index.search("alpha", view=memory.view())
+    folder = next(path for path in memory.repository.private.glob("index-*") if path.is_dir())
+    with FileLock(folder.with_suffix(".lock")):  # as another process does
+        for number in range(FOLD_AT + 1):
+            write(f"Number {number}", "alpha")
+        index.search("alpha", view=memory.view())
+        thread = next(each for each in threading.enumerate() if each.name == "gitmem-index")
+        assert thread.ident is not None
+        clock = time.pthread_getcpuclockid(thread.ident)
+        began, used = time.monotonic(), time.clock_gettime(clock)
+        while time.monotonic() - began < 0.5:
+            index.search("alpha", view=memory.view())
+        assert time.clock_gettime(clock) - used < 0.1
