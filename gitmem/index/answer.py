@@ -236,9 +236,10 @@ class Answer:
     def _hits(self, query: Any, limit: int, **order: str) -> Hits:
         searcher = self.snapshot.base.searcher
         result = searcher.search(query, limit, **order)
-        addresses = [address for _, address in result.hits]
+        found = result.hits  # made anew at every look
+        addresses = [address for _, address in found]
         columns = (searcher.fast_field_values(name, addresses) for name in ("key", "updated", "part"))
-        return Hits(int(result.count), list(zip((score for score, _ in result.hits), *columns, addresses, strict=True)))
+        return Hits(int(result.count), list(zip([score for score, _ in found], *columns, addresses, strict=True)))
 
     def _scored(self, clauses: list[Clause], vocabulary: Terms) -> Any:
         correct = self._corrections(vocabulary)
