@@ -370,7 +370,7 @@ class Follower:
             return tip if tip != base.commit else ""
 
     def merge(self) -> bool:
-        """Make what many folds have left one segment. False if it is few, closed, or another process writes."""
+        """Make the segments that many folds have left one. False if they are few, or another process writes."""
         if self._closed or not self._take(0):
             return False
         try:

@@ -40,7 +40,7 @@ class Hit(Struct, frozen=True):
 class Found(Struct, frozen=True):
     """The answer to a search.
 
-    `total` is how many records match in all, exact up to about a hundred and an estimate above. `commit`
+    `total` is how many records match in all, exact up to about fifty and an estimate above. `commit`
     is the commit that the answer reflects, `searched` how many records the filters let through. While
     `rebuilding`, the index is incomplete and so is the answer.
     """

@@ -32,10 +32,10 @@ _FOLD_HEAP_BYTES = 15_000_000
 _BUILD_HEAP_BYTES = 100_000_000
 _FOOTER_MAGIC = 1337
 _SEGMENT_FILES = ("idx", "term", "store", "fast", "fieldnorm")
-# tantivy merges segments of up to so many documents, and does so when there are so many of them
+# Segments of up to so many documents are small to tantivy, which merges as soon as there are eight small ones.
 _SMALL_DOCUMENTS = 10_000
 _MERGED_AT = 8
-_WORTH_MERGING = 3
+_WORTH_MERGING = 3  # small segments
 
 Edits = Iterable[tuple[str, list[tuple[Passage, Change]]]]
 
