@@ -21,7 +21,7 @@ test-all: $(VENV)/.dev ## the tests and the long proofs
 test-clients: $(VENV)/.dev ## clients that others wrote, over stdio and HTTP, in both protocol eras (needs npm)
 	$(BIN)/python -m tests.clients.check_clients
 
-test-clients-ci: $(VENV)/.dev ## one outside client of each era
+test-clients-ci: $(VENV)/.dev ## one outside client of each era, and the checks of the protocol's makers
 	$(BIN)/python -m tests.clients.check_clients --quick
 
 lint: $(VENV)/.dev ## ruff and mypy

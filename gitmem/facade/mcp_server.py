@@ -91,6 +91,18 @@ def server(office: Office, profile: Profile) -> Server[Any]:
     return _Facade(office, profile).server()
 
 
+class _Server(Server[Any]):
+    """A server that promises no news of its lists: they stay as they are while it runs."""
+
+    def get_capabilities(self, *given: Any, **options: Any) -> types.ServerCapabilities:
+        # the SDK would promise them wherever clients may listen
+        told = super().get_capabilities(*given, **options)
+        for each in (told.tools, told.prompts, told.resources):
+            if each is not None:
+                each.list_changed = False
+        return told
+
+
 class _Facade:
     """The handlers of one server."""
 
@@ -103,7 +115,7 @@ class _Facade:
         self.subscriptions = Subscriptions(office.memory)
 
     def server(self) -> Server[Any]:
-        return Server(
+        return _Server(
             "gitmem",
             version=version("gitmem-server"),
             title="gitmem",

@@ -125,14 +125,17 @@ def _unchanged(value: Any) -> Any:
     return value
 
 
+# Said in full: some clients take a schema that says nothing, or several types at once, for a mistake.
+_ANYTHING = {"anyOf": [{"type": each} for each in ("object", "array", "string", "number", "boolean", "null")]}
+
 _SIMPLE: dict[Any, Shape] = {
     str: Shape("text", _load_str, _unchanged, {"type": "string"}, ""),
     int: Shape("whole number", _load_int, _unchanged, {"type": "integer"}, 0),
     float: Shape("number", _load_float, _unchanged, {"type": "number"}, 0.0),
     bool: Shape("true or false", _load_bool, _unchanged, {"type": "boolean"}, False),
     datetime: Shape("time", _load_time, format_time, {"type": "string", "format": "date-time"}),
-    Any: Shape("any value", _native, _unchanged, {}),
-    object: Shape("any value", _native, _unchanged, {}),
+    Any: Shape("any value", _native, _unchanged, _ANYTHING),
+    object: Shape("any value", _native, _unchanged, _ANYTHING),
 }
 
 
@@ -236,7 +239,8 @@ def _mapping(item: Shape) -> Shape:
     def dump(value: Mapping[str, Any]) -> Json:
         return {key: item.dump(each) for key, each in value.items()}
 
-    return Shape("mapping", load, dump, {"type": "object"} | ({"additionalProperties": item.schema} if item.schema else {}), None)
+    held = {} if item.schema is _ANYTHING else {"additionalProperties": item.schema}
+    return Shape("mapping", load, dump, {"type": "object"} | held, None)
 
 
 def _structure(cls: type[Struct]) -> Shape:

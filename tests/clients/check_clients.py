@@ -20,7 +20,7 @@ from serving import STDIO, environment, http_server  # noqa: E402  the path is s
 NODE = HERE / "node_modules" / ".bin" / "node"
 PYTHON = HERE / ".venv" / "bin" / "python"
 PROMPTS = {"start-work", "park"}
-QUICK = "typescript_v2"
+QUICK = "typescript_v2 or inspector or conformance"
 
 # (program, file, the eras that it has)
 CLIENTS = {

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from typing import Any
 
 import mcp.types as types
 import pytest
@@ -89,6 +90,32 @@ async def test_a_listed_schema_tells_the_keys_of_entries_and_leaves_their_types_
     whole = answers.schema_of(VERBS["query"])["properties"]["results"]["items"]
     assert told["properties"]["results"] == {"type": "array", "items": {"type": "object", "required": whole["required"]}}
     assert told["properties"]["total"] == {"type": "integer"}
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_no_news_of_lists_are_promised_that_never_come(office: Office, mode: str) -> None:
+    async with connect(office, mode=mode) as client:
+        told = client.server_capabilities
+        for each in (told.tools, told.prompts, told.resources):
+            assert each is not None
+            assert not each.list_changed
+
+
+async def test_every_part_of_every_listed_schema_says_one_type(office: Office) -> None:
+    async with connect(office, profile="all") as client:
+        for tool in (await client.list_tools()).tools:
+            for where, schema in parts_of(tool.name, {"properties": {"in": tool.input_schema, "out": tool.output_schema or {}}}):
+                assert isinstance(schema.get("type", ""), str), where
+                assert schema.keys() & {"type", "enum", "const", "anyOf"} or tool.output_schema is None, where
+
+
+def parts_of(where: str, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The schemas within a schema, with where they are."""
+    inner = {f"{where}.{name}": each for name, each in schema.get("properties", {}).items()}
+    inner |= {f"{where}.{name}": schema[name] for name in ("items", "additionalProperties") if name in schema}
+    for place, each in inner.items():
+        yield place, each
+        yield from parts_of(place, each)
 
 
 async def test_every_tool_says_what_it_does_to_the_memory_in_at_most_three_sentences(office: Office) -> None:
