@@ -13,7 +13,7 @@ from gitmem.facade.calls import Bug
 from gitmem.facade.cli import command_name, common_options, first_sentence, tell_bug
 from gitmem.facade.given import Given
 from gitmem.facade.terminal import put_answer
-from gitmem.records.shape import Json
+from gitmem.records.shape import ANYTHING, Json
 from gitmem.verbs import DESK_ARGUMENTS, Answer, Parameter, Verb, proposable
 
 _STDIN_TAKEN = "gitmem.stdin"
@@ -144,7 +144,7 @@ def _type_of(schema: dict[str, Json]) -> click.ParamType[Any]:
         return _type_of(schema["items"])
     if "enum" in schema:
         return click.Choice(schema["enum"])
-    return _TYPES.get(schema.get("type", ""), JsonText()) if schema else AnyValue()
+    return AnyValue() if schema == ANYTHING else _TYPES.get(schema.get("type", ""), JsonText())
 
 
 def _about(parameter: Parameter) -> str:

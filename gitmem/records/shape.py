@@ -126,7 +126,7 @@ def _unchanged(value: Any) -> Any:
 
 
 # Said in full: some clients take a schema that says nothing, or several types at once, for a mistake.
-_ANYTHING = {"anyOf": [{"type": each} for each in ("object", "array", "string", "number", "boolean", "null")]}
+ANYTHING = {"anyOf": [{"type": each} for each in ("object", "array", "string", "number", "boolean", "null")]}
 
 _SIMPLE: dict[Any, Shape] = {
     str: Shape("text", _load_str, _unchanged, {"type": "string"}, ""),
@@ -134,8 +134,8 @@ _SIMPLE: dict[Any, Shape] = {
     float: Shape("number", _load_float, _unchanged, {"type": "number"}, 0.0),
     bool: Shape("true or false", _load_bool, _unchanged, {"type": "boolean"}, False),
     datetime: Shape("time", _load_time, format_time, {"type": "string", "format": "date-time"}),
-    Any: Shape("any value", _native, _unchanged, _ANYTHING),
-    object: Shape("any value", _native, _unchanged, _ANYTHING),
+    Any: Shape("any value", _native, _unchanged, ANYTHING),
+    object: Shape("any value", _native, _unchanged, ANYTHING),
 }
 
 
@@ -239,7 +239,7 @@ def _mapping(item: Shape) -> Shape:
     def dump(value: Mapping[str, Any]) -> Json:
         return {key: item.dump(each) for key, each in value.items()}
 
-    held = {} if item.schema is _ANYTHING else {"additionalProperties": item.schema}
+    held = {} if item.schema is ANYTHING else {"additionalProperties": item.schema}
     return Shape("mapping", load, dump, {"type": "object"} | held, None)
 
 
