@@ -53,11 +53,7 @@ _WAYS: dict[type, Callable[[Any], Json]] = {
     tuple: lambda value: [plain(each) for each in value],
     list: lambda value: [plain(each) for each in value],
     dict: lambda value: {str(key): plain(each) for key, each in value.items()},
-    Struct: lambda value: {
-        # without a call for each of what needs none: this runs for every field of every answer
-        name: each if each.__class__ in _PLAIN else plain(each)
-        for name, each in structs.asdict(value).items() if each is not None
-    },
+    Struct: lambda value: {name: plain(each) for name, each in structs.asdict(value).items() if each is not None},
 }
 
 

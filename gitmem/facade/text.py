@@ -29,7 +29,6 @@ RECORDED = (
 ALWAYS_QUOTED = frozenset({"content", "body", "message", "text", "snippet", "value"})
 # Guidelines are meant to be followed, so they are not held at a distance.
 FOLLOWED = frozenset({"rule"})
-_NEVER_SHORT = ALWAYS_QUOTED | FOLLOWED
 # What is JSON to those who use it stays JSON.
 JSON_VALUES = ("json_schema", "value")
 _NESTED = frozenset({dict, list})
@@ -222,7 +221,7 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
 
 def _is_fact(name: str, value: Json) -> bool:
     if isinstance(value, str):
-        return 0 < len(value) <= SHORT and name not in _NEVER_SHORT and "\n" not in value
+        return 0 < len(value) <= SHORT and name not in FOLLOWED and not _is_quotable(name, value)
     return isinstance(value, (int, float)) and name not in FOLLOWED
 
 

@@ -239,7 +239,7 @@ def _mapping(item: Shape) -> Shape:
     def dump(value: Mapping[str, Any]) -> Json:
         return {key: item.dump(each) for key, each in value.items()}
 
-    held = {} if item.schema is ANYTHING else {"additionalProperties": item.schema}
+    held = {} if item.schema == ANYTHING else {"additionalProperties": item.schema}
     return Shape("mapping", load, dump, {"type": "object"} | held, None)
 
 

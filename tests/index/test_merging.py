@@ -108,9 +108,10 @@ def test_a_merge_that_is_killed_leaves_an_index_that_answers(
         process.stdout.close()
         index = open_index(memory)
         with caplog.at_level("INFO", "gitmem.index"):
-            found = index.search("alpha", view=memory.view(), limit=50)
-        there = [path for path, _ in memory.view().files() if "/knowledge/" in path]
-        assert sorted(hit.path for hit in found.hits) == sorted(there)[:50] or found.total >= 50
+            found = index.search("alpha", view=memory.view(), limit=1000)
+        there = sorted(path for path, _ in memory.view().files() if "/knowledge/" in path)
+        assert sorted(hit.path for hit in found.hits) == there
+        assert index.count(view=memory.view(), by="kind") == {"knowledge": len(there)}
         assert "rebuilt" not in caplog.text
         index.close()
 
