@@ -63,12 +63,17 @@ def _fields(item: Mapping[str, Json]) -> list[str]:
 
 def _written(item: Mapping[str, Json]) -> list[str]:
     """Identity on one line, all short facts on the next, then what takes more room."""
-    facts = [_fact(name, value) for name, value in item.items() if name not in IDENTITY and _is_fact(name, value)]
-    lines = [line for line in (_identity(item), ", ".join(facts)) if line]
+    facts: list[str] = []
+    long: list[str] = []
     for name, value in item.items():
-        if name not in IDENTITY and not _is_fact(name, value) and value != []:
-            lines += _field(name, value, item)
-    return lines
+        if name in IDENTITY or value == []:
+            continue
+        fact = _short(name, value)
+        if fact is not None:
+            facts.append(f"{name}: {fact}")
+        else:
+            long += _field(name, value, item)
+    return [*(line for line in (_identity(item), ", ".join(facts)) if line), *long]
 
 
 def _without(answer: Mapping[str, Json], sent: list[Json]) -> dict[str, Json]:
@@ -207,8 +212,9 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
     for name, value in item.items():
         if name == "id" or value == title:
             continue
-        if _is_fact(name, value):
-            facts[name] = f"{name} {_scalar(name, value)}"
+        fact = _short(name, value)
+        if fact is not None:
+            facts[name] = f"{name} {fact}"
         else:
             long += _field(name, value, item)
             is_credited = is_credited or _is_quoted(name, value)
@@ -219,10 +225,14 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
     return [*lines, *long] or ["-"]
 
 
-def _is_fact(name: str, value: Json) -> bool:
+def _short(name: str, value: Json) -> str | None:
+    """A value that needs no line of its own, on one line; None if it does, or says nothing."""
     if isinstance(value, str):
-        return 0 < len(value) <= SHORT and name not in FOLLOWED and not _is_quotable(name, value)
-    return isinstance(value, (int, float)) and name not in FOLLOWED
+        if not 0 < len(value) <= SHORT or name in FOLLOWED or _is_quotable(name, value):
+            return None
+    elif not isinstance(value, (int, float)) or name in FOLLOWED:
+        return None
+    return _scalar(name, value)
 
 
 def _fact(name: str, value: Json) -> str:

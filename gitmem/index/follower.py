@@ -16,14 +16,15 @@ from msgspec.structs import replace
 from gitmem.errors import GitmemError
 from gitmem.git.history import last_changes
 from gitmem.git.objects import Difference, Entry, MissingObject
-from gitmem.index.overlay import Analysed, Edit, Overlay, analyse
+from gitmem.index.ahead import Ahead
+from gitmem.index.overlay import Edit, Overlay
 from gitmem.index.passages import Change, Passage, passages_of
 from gitmem.index.schema import SCHEMA_VERSION
 from gitmem.index.store import NOTHING, Base, Damaged, Store
 from gitmem.memory.memory import Memory
 from gitmem.memory.view import NO_TREE, View
 from gitmem.records.codec import decode
-from gitmem.records.kind import Record, kind_at
+from gitmem.records.kind import kind_at
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Follower:
         self._memory = memory
         self._objects = memory.repository.objects
         self._store = Store(memory.repository.private / f"index-v{SCHEMA_VERSION}")
+        self._ahead = Ahead(memory)
         self._growing = threading.RLock()
         self._writing = threading.Lock()
         self._epochs: tuple[_Epoch, ...] = ()
@@ -300,7 +302,7 @@ class Follower:
             if kind_at(path) is None:
                 continue
             decoded = view.parsed.get(self._objects.blob, view.place, path, now.oid) if now else None
-            passages = _analysed(path, decoded.record) if decoded and decoded.record else []
+            passages = self._ahead.take(path, decoded.record) if decoded and decoded.record else []
             edits.append(Edit(path, passages, changes.get(path, _NEVER), was_there=was is not None))
         return edits
 
@@ -463,6 +465,7 @@ class Follower:
 
     def close(self) -> None:
         """Stop folding and let others write."""
+        self._ahead.close()
         with self._wake:
             self._closed = True
             thread = self._thread
@@ -471,7 +474,3 @@ class Follower:
             thread.join()
         with self._writing:
             self._store.release()
-
-
-def _analysed(path: str, record: Record) -> list[Analysed]:
-    return [analyse(passage) for passage in passages_of(path, record)]

@@ -6,7 +6,7 @@ the ref holds even against programs that know nothing of that lock, such as a pu
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from filelock import FileLock
@@ -61,6 +61,7 @@ class Writer:
     def __init__(self, repository: Repository, upkeep: Upkeep) -> None:
         self._repository = repository
         self._upkeep = upkeep
+        self.listeners: list[Callable[[PendingCommit], None]] = []  # told what a lone caller is about to have flushed
         self._queue: list[_Waiting] = []
         self._changed = threading.Condition()
         self._is_led = False
@@ -151,6 +152,9 @@ class Writer:
     def _lead(self) -> None:
         # the leader is always the first of the queue, so it is in the batch
         batch = self._gather()
+        if len(batch) == 1:  # a crowd keeps the processor busy by itself
+            for listener in self.listeners:
+                listener(batch[0].pending)
         try:
             self._write(batch)
         finally:
