@@ -110,6 +110,10 @@ class Verb(Struct, frozen=True, eq=False, dict=True):
         schema: dict[str, Json] = {"type": "object", "properties": {p.name: p.schema for p in self.parameters.values()}}
         return schema | ({"required": required} if required else {})
 
+    def spellings(self, name: str) -> list[str]:
+        """An argument's name, and the others that it may be given under."""
+        return [name, *(alias for alias, meant in {**ALIASES, **self.aliases}.items() if meant == name)]
+
     def bind(self, arguments: Mapping[str, Json]) -> dict[str, Any]:
         """The call's arguments as typed values. Raises BadArgument with every problem at once."""
         bound, problems = self.load(arguments)

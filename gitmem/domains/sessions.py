@@ -17,7 +17,7 @@ from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.objects import FILE
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.memory.view import Place, View
-from gitmem.names import check_name, now, shown
+from gitmem.names import check_name, name_problem, now, shown
 from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
 from gitmem.records.kind import Record, field, kind, kind_of
 from gitmem.records.merging import keyed
@@ -162,9 +162,12 @@ def resolve(memory: "Memory", session_id: str, verb_name: str = "") -> tuple[str
 
 
 def _possible_projects(session_id: str) -> list[str]:
+    if a_session_id(session_id):
+        return []
     # names may hold the separator too, so every split is tried
     parts = session_id.split("_")
-    return ["_".join(parts[:count]) for count in range(1, len(parts) - 1)]
+    projects = ("_".join(parts[:count]) for count in range(1, len(parts) - 1))
+    return [project for project in projects if name_problem(project) is None]
 
 
 def live(memory: "Memory", project: str, session_id: str) -> LiveSession | None:

@@ -20,7 +20,7 @@ from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
 from gitmem.names import check_name, name_problem, shown, slugify
 from gitmem.records.shape import Json
-from gitmem.verbs import ALIASES, Answer, Verb
+from gitmem.verbs import Answer, Verb
 
 if TYPE_CHECKING:
     from gitmem.index.search import Index
@@ -82,7 +82,7 @@ def standing(memory: Memory, called: Verb, arguments: Mapping[str, Json], claims
 
     Nobody becomes somebody else by an argument: `session_id` proves, others are never looked at.
     """
-    about = _text(arguments, "project")
+    about = _stated(called, arguments, "project")
     session_id = _text(arguments, "session_id") if "session_id" not in called.parameters else ""
     if session_id:
         from gitmem.domains import sessions  # imported late: most servers know their caller without it
@@ -95,7 +95,7 @@ def standing(memory: Memory, called: Verb, arguments: Mapping[str, Json], claims
 def _caller(called: Verb, arguments: Mapping[str, Json], claims: Claims) -> Caller:
     if agent := claims.stated("agent"):
         return Caller(check_name(agent, "agent"), "declared")
-    if called.name == INTRODUCES_AGENT and (agent := _introduced(arguments)):
+    if called.name == INTRODUCES_AGENT and (agent := _stated(called, arguments, "agent")):
         return Caller(check_name(agent, "agent"), "declared")
     own = slugify(claims.client)
     if claims.client and own != "untitled" and not name_problem(own):
@@ -103,9 +103,9 @@ def _caller(called: Verb, arguments: Mapping[str, Json], claims: Claims) -> Call
     return Caller(NOBODY, "none")
 
 
-def _introduced(arguments: Mapping[str, Json]) -> str:
-    spellings = ["agent", *(alias for alias, name in ALIASES.items() if name == "agent")]
-    return next((name for each in spellings if (name := _text(arguments, each))), "")
+def _stated(called: Verb, arguments: Mapping[str, Json], name: str) -> str:
+    """An argument that is settled before the verb runs, in any of its spellings."""
+    return next((stated for each in called.spellings(name) if (stated := _text(arguments, each))), "")
 
 
 def _text(arguments: Mapping[str, Json], name: str) -> str:
@@ -127,6 +127,7 @@ class Office:
         self.memory = memory
         self.agent = agent
         self.project = project
+        self._is_bound = bool(project)
         self._notes_presence = notes_presence
         self._noted: dict[tuple[str, str], float] = {}
         self._one_client = one_client  # over stdio, whoever introduces itself is who goes on calling
@@ -179,9 +180,15 @@ class Office:
         answer = verbs.call(desk, called, _without_desk_arguments(called, arguments))
         if self._notes_presence and called.name not in TELL_PRESENCE:
             self._note_presence(desk, who)
-        if self._one_client and called.name == INTRODUCES_AGENT and not self.agent:
-            self.agent, self.project = desk.agent, self.project or who.project
+        if self._one_client and called.name == INTRODUCES_AGENT:
+            self._go_on_as(desk.agent, who.project)
         return answer
+
+    def _go_on_as(self, agent: str, project: str) -> None:
+        """The one client has begun a session: what it calls from now on is this agent's, in this project."""
+        self.agent = self.agent or agent
+        if agent == self.agent and not self._is_bound:
+            self.project = project
 
     def _note_presence(self, desk: Desk, who: Standing) -> None:
         """Every call is a sign of life; one a minute is kept."""

@@ -45,6 +45,8 @@ class Refs:
     def read(self, name: str) -> str | None:
         """The object id that a ref holds, or None. Symbolic refs are followed. Raises BrokenRef."""
         for _ in range(5):
+            if ".." in name or "\0" in name:
+                return None  # git has no such names, and they would lead out of the refs
             try:
                 text = _content(f"{self._place}/{name}")
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):

@@ -58,6 +58,17 @@ def test_a_live_session_is_known_to_another_process_and_after_a_restart(team: Te
     reopened.close()
 
 
+HOSTILE = ["../../../config_x_y", "../../../../config_x_y", "a/../../../../config_b_c", ".._a_b", "a\x00_b_c", "a" * 300 + "_b_c", "a_" * 40_000, "é_b_c", ""]
+
+
+@pytest.mark.parametrize("session_id", HOSTILE)
+def test_a_session_id_is_never_a_path(team: Team, session_id: str):
+    team.call("start_session", task_description="so that there is a folder of sessions")
+    with pytest.raises(sessions.UnknownSession) as caught:
+        sessions.resolve(team.memory, session_id)
+    assert "bare" not in caught.value.message  # what the repository's config holds
+
+
 def test_ending_a_session_again_does_only_what_was_left(team: Team):
     session = team.call("start_session")["session_id"]
     first = team.call("end_session", session=session, summary="done", handoff_notes="notes")

@@ -71,6 +71,13 @@ def test_a_ref_moves_only_from_what_it_is_expected_to_hold(repository: Repositor
     assert repository.refs.read(MAIN) == other
 
 
+@pytest.mark.parametrize("name", ["refs/heads/../../config", "refs/heads/a\0b"])
+def test_what_git_would_not_call_a_ref_is_none(repository: Repository, name: str):
+    assert repository.refs.read(name) is None
+    (repository.path / "refs/heads/link").write_text(f"ref: {name}\n")
+    assert repository.refs.read("refs/heads/link") is None
+
+
 def test_packed_refs_are_read_after_git_packed_them(repository: Repository):
     oid = commit_file(repository, 1)
     reader = Refs(repository.path)
