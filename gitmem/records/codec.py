@@ -6,6 +6,7 @@ could make of the file, and every problem.
 """
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -210,15 +211,30 @@ class _Entry(Struct, frozen=True):
     line: int
 
 
+class _Composer(yaml.CSafeLoader):
+    """Stops where values are nested too deep: composing calls itself in C, and brackets alone would exhaust its stack."""
+
+    _depth = -2  # the file's mapping and the values in it are not nested
+
+    # Every node is composed between these two. What they are for, resolving by path, is not in use.
+    def descend_resolver(self, current_node: yaml.Node | None, _: object) -> None:
+        self._depth += 1
+        if self._depth > DEPTH_MAX and current_node is not None:
+            raise _BadYaml(f"is nested deeper than {DEPTH_MAX} levels", current_node.start_mark.line)
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
+
+
 def _entries(head: str, most: int) -> dict[str, _Entry]:
     if len(head) > most:
         raise _BadYaml(f"has {len(head):,} characters; at most {most:,} are accepted", 0)
     try:
-        node = yaml.compose(head, Loader=yaml.CSafeLoader)
+        node = yaml.compose(head, Loader=_Composer)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise _BadYaml(f"is not YAML: {error.problem}", mark.line if mark else 0) from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise _BadYaml(f"is not YAML: {shown(str(error).splitlines()[0], 100)}", 0) from None
     if node is None:
         return {}
@@ -231,48 +247,66 @@ def _mapping_entries(head: str, node: yaml.MappingNode) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
     seen: set[int] = set()
     starts = [key.start_mark.index for key, _ in node.value] + [len(head)]
-    for position, (key, value) in enumerate(node.value):
-        line = key.start_mark.line
-        if key.value in entries:
-            raise _BadYaml(f"says {shown(key.value)} twice", line)
+    for position, (key, value) in enumerate(_pairs(node, seen)):
         text = head[starts[position] : starts[position + 1]]
-        plain = _plain_value(value, seen, 0)
-        entries[key.value] = _Entry(plain, text if text.endswith("\n") else text + "\n", line)
+        plain = _plain_value(value, seen)
+        entries[key.value] = _Entry(plain, text if text.endswith("\n") else text + "\n", key.start_mark.line)
     return entries
 
 
-def _plain_value(node: yaml.Node, seen: set[int], depth: int) -> Json:
-    line = node.start_mark.line
+def _pairs(node: yaml.MappingNode, seen: set[int]) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+    """The keys of a mapping, each of them text and said once, with their values."""
+    said = set()
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise _BadYaml("has a key that is not text", key.start_mark.line)
+        _refuse_unusual(key, seen)
+        if key.value in said:
+            raise _BadYaml(f"says {shown(key.value)} twice", key.start_mark.line)
+        said.add(key.value)
+        yield key, value
+
+
+_YAML = "tag:yaml.org,2002:"
+_PLAIN = ("str", "int", "float", "bool", "null", "timestamp", "value", "merge", "map", "seq", "set", "omap", "pairs")
+_PLAIN_TAGS = frozenset(_YAML + name for name in _PLAIN)
+
+
+def _refuse_unusual(node: yaml.Node, seen: set[int]) -> None:
     if id(node) in seen:
-        raise _BadYaml("uses an alias (*name); write the value out", line)
+        raise _BadYaml("uses an alias (*name); write the value out", node.start_mark.line)
     seen.add(id(node))
-    if depth > DEPTH_MAX:
-        raise _BadYaml(f"is nested deeper than {DEPTH_MAX} levels", line)
-    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.count("/") or node.tag.endswith(":binary"):
-        raise _BadYaml(f"uses the tag {shown(node.tag)}; only plain values are accepted", line)
+    if node.tag not in _PLAIN_TAGS:
+        raise _BadYaml(f"uses the tag {shown(node.tag)}; only plain values are accepted", node.start_mark.line)
+
+
+def _plain_value(node: yaml.Node, seen: set[int]) -> Json:
+    _refuse_unusual(node, seen)
     if isinstance(node, yaml.MappingNode):
-        return {
-            _plain_key(key): _plain_value(value, seen, depth + 1) for key, value in node.value
-        }
+        return {key.value: _plain_value(value, seen) for key, value in _pairs(node, seen)}
     if isinstance(node, yaml.SequenceNode):
-        return [_plain_value(item, seen, depth + 1) for item in node.value]
-    return _plain_scalar(node.tag, node.value, line)
+        return [_plain_value(item, seen) for item in node.value]
+    return _plain_scalar(node)
 
 
-def _plain_key(key: yaml.Node) -> str:
-    if isinstance(key, yaml.ScalarNode):
-        return str(key.value)
-    raise _BadYaml("has a key that is not text", key.start_mark.line)
+# One by one, since the constructor remembers for good whatever it finds the way to itself.
+_CONSTRUCTOR = yaml.constructor.SafeConstructor()
+_NOT_TEXT: dict[str, Callable[[Any], Json]] = {
+    f"{_YAML}int": _CONSTRUCTOR.construct_yaml_int,
+    f"{_YAML}float": _CONSTRUCTOR.construct_yaml_float,
+    f"{_YAML}bool": _CONSTRUCTOR.construct_yaml_bool,
+    f"{_YAML}null": _CONSTRUCTOR.construct_yaml_null,
+}
 
 
-_CONSTRUCT = yaml.constructor.SafeConstructor()
-_NOT_TEXT = frozenset(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null"))
-
-
-def _plain_scalar(tag: str, text: str, line: int) -> Json:
-    if tag not in _NOT_TEXT:
-        return text
+def _plain_scalar(node: yaml.Node) -> Json:
+    construct = _NOT_TEXT.get(node.tag)
+    if construct is None:
+        return node.value
     try:
-        return Scalar(text, _CONSTRUCT.construct_object(yaml.ScalarNode(tag, text)))
-    except (ValueError, yaml.YAMLError):
-        raise _BadYaml(f"says {shown(text)}, which is not a {tag.rpartition(':')[2]}", line) from None
+        value = construct(node)
+        str(value)  # a number of thousands of digits can be read in base 16, and not be written
+    except (ValueError, OverflowError, LookupError):
+        what = f"says {shown(node.value)}, which is not a {node.tag.rpartition(':')[2]}"
+        raise _BadYaml(what, node.start_mark.line) from None
+    return Scalar(node.value, value)

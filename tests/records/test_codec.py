@@ -1,5 +1,8 @@
 """Records and files: canonical, lossless, tolerant when read, with every problem named."""
 
+import gc
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -77,9 +80,25 @@ def test_other_yaml_readers_see_the_same_front_matter(record: Knowledge):
         assert yaml.safe_load(head)["title"] == record.title
 
 
-@given(st.binary(max_size=400))
+# what looks enough like YAML to get past its parser: every tag on every text, collections as keys, anchors, aliases
+words = st.sampled_from(["title", "status", "members", "name", "x", "maybe", "''", "-", "1.10", "1_000", "~", "0x", "1:" * 200 + "1.0", "<<", "*a"])
+tags = st.just("") | st.sampled_from(["&a ", "! ", "!mine ", *(f"!!{name} " for name in ("str", "int", "float", "bool", "null", "binary", "map", "seq", "set"))])
+nodes = st.recursive(
+    st.builds("{}{}".format, tags, words),
+    lambda inner: st.lists(inner, max_size=3).map(lambda each: f"[{', '.join(each)}]")
+    | st.lists(st.tuples(st.sampled_from(["", "? "]), inner, inner), max_size=3).map(lambda each: "{" + ", ".join(f"{mark}{key}: {value}" for mark, key, value in each) + "}")
+    | st.builds("{}{}".format, tags, inner),
+    max_leaves=6,
+)
+entries = st.builds("{}: {}\n".format, st.uuids(), nodes) | st.builds("? {}\n: {}\n".format, nodes, nodes) | st.builds("{}:\n- {}\n- {}\n".format, words, nodes, nodes)
+yaml_like = st.lists(entries, min_size=1, max_size=4).map(lambda each: "".join(each).encode())
+
+
+@settings(max_examples=400)
+@given(st.binary(max_size=400) | yaml_like)
 def test_any_bytes_are_read_without_an_exception(data: bytes):
     decode(KINDS["knowledge"], "shared/knowledge/learning/ab/x-abcdef12.md", b"---\n" + data)
+    decode(KINDS["knowledge"], "shared/knowledge/learning/ab/x-abcdef12.md", b"---\n" + data + b"---\n")
     decode(KINDS["project"], "projects/p/project.yaml", data)
 
 
@@ -130,6 +149,16 @@ def test_crlf_and_a_byte_order_mark_are_read_and_written_without():
         ("title: [\n", "is not YAML"),
         ("- a\n- b\n", "is not a mapping"),
         ("title: x\nextra: " + "[" * 100 + "]" * 100 + "\n", "nested deeper"),
+        ("title: x\n? [a, b]\n: c\n", "has a key that is not text"),
+        ("title: x\nextra: {a: 1, b: {c: 1, c: 2}}\n", "says 'c' twice"),
+        ("title: &a x\n*a : y\n", "uses an alias"),
+        ("&a title: x\nextra: *a\n", "uses an alias"),
+        ("!mine title: x\n", "uses the tag"),
+        ("title: !!bool maybe\n", "is not a bool"),
+        ("title: !!int ''\n", "is not a int"),
+        ("title: !!float ''\n", "is not a float"),
+        ("title: x\nextra: " + "1:" * 400 + "1.0\n", "is not a float"),
+        ("title: x\nextra: 0x" + "f" * 5000 + "\n", "is not a int"),
         ("title: x\nlong: " + "y" * 40_000 + "\n", "at most 32,768"),
     ],
 )
@@ -137,6 +166,51 @@ def test_hostile_front_matter_is_refused_with_a_reason(front: str, said: str):
     found = decode(KINDS["knowledge"], PATH, file(front))
     assert found.record is None
     assert [p for p in found.problems if said in p.what], found.problems
+
+
+DEEP = {
+    "sequences": "x: " + "[" * 32_000,
+    "mappings": "x: " + "{" * 32_000,
+    "keys in braces": "x: " + "{? " * 10_000,
+    "block sequences": "x:\n " + "- " * 16_000,
+    "explicit keys": "? " * 16_000,
+    "tags": "x: " + "!!seq [" * 4_000,
+    "anchors": "x: " + "".join(f"&a{number} [" for number in range(3_000)),
+    "indentation": "".join(f"{' ' * depth}x:\n" for depth in range(240)),
+}
+READ = """
+import sys
+from gitmem.domains.projects import Project
+from gitmem.domains.knowledge.record import Knowledge
+from gitmem.records.codec import decode
+from gitmem.records.kind import KINDS
+data = sys.stdin.read()
+found = decode(KINDS["knowledge"], "shared/knowledge/learning/ab/x-abcdef12.md", f"---\\n{data}\\n---\\n".encode())
+found = found.problems + decode(KINDS["project"], "projects/p/project.yaml", data.encode()).problems
+print(*found, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
+def test_nesting_without_end_is_refused_before_it_takes_the_process_down(text: str):
+    # in a process of its own, since an exhausted stack of C is no exception
+    done = subprocess.run([sys.executable, "-c", READ], input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("is nested deeper than 20 levels") == 2
+
+
+def test_twenty_levels_are_read():
+    found = decode(KINDS["knowledge"], PATH, file("title: x\nextra: " + "[" * 20 + "a" + "]" * 20 + "\n"))
+    assert found.problems == ()
+
+
+def test_reading_keeps_nothing_of_what_was_read():
+    decode(KINDS["knowledge"], PATH, file("title: 1\n"))
+    gc.collect()
+    before = sum(isinstance(each, yaml.Node) for each in gc.get_objects())
+    decode(KINDS["knowledge"], PATH, file("title: 1\nweights: [1, 2.5, true, null]\n"))
+    gc.collect()
+    assert sum(isinstance(each, yaml.Node) for each in gc.get_objects()) == before
 
 
 def test_a_file_that_is_not_utf8_names_the_byte_and_the_line():
