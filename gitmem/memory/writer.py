@@ -5,6 +5,7 @@ is no daemon to lose). Across processes a file lock keeps the flushes apart, and
 the ref holds even against programs that know nothing of that lock, such as a push.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
 from gitmem.memory.chain import Chain
 from gitmem.memory.pending import PendingCommit, Stale, StorageFailed
+
+log = logging.getLogger(__name__)
 
 _BATCH_MAX = 64
 _GATHER_SECONDS = 0.004
@@ -152,16 +155,22 @@ class Writer:
     def _lead(self) -> None:
         # the leader is always the first of the queue, so it is in the batch
         batch = self._gather()
-        if len(batch) == 1:  # a crowd keeps the processor busy by itself
-            for listener in self.listeners:
-                listener(batch[0].pending)
         try:
+            if len(batch) == 1:  # a crowd keeps the processor busy by itself
+                self._tell(batch[0].pending)
             self._write(batch)
         finally:
             with self._changed:
                 self._pass_on()
             for each in batch:
                 each.turn.set()
+
+    def _tell(self, pending: PendingCommit) -> None:
+        for listener in self.listeners:
+            try:
+                listener(pending)
+            except Exception:  # listeners save time, and no write may fail for that
+                log.exception("a listener failed before a write to %s", pending.ref)
 
     def _gather(self) -> list[_Waiting]:
         # Whoever wrote together a moment ago is about to write again: waiting a little for them saves

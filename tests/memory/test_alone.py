@@ -8,6 +8,7 @@ import pytest
 from gitmem.domains.sessions import LiveSession, place_of
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
+from gitmem.memory.pending import PendingCommit
 from tests.proofs.workers import Worker, agent, make
 
 WEB = place_of("web")
@@ -96,3 +97,28 @@ def test_who_stands_in_line_is_not_overtaken_by_other_processes_and_holds_up_non
     overtaking.join(10)
     assert next(iter(memory.repository.log(memory.head(WEB)))).subject == "write 1"
     other.close()
+
+
+def test_a_listener_that_fails_does_not_hurt_the_write(memory: Memory, caplog: pytest.LogCaptureFixture):
+    def fail(_: PendingCommit) -> None:
+        raise ZeroDivisionError("in a listener")
+
+    memory.writer.listeners.append(fail)
+    write(memory, 1)
+    write(memory, 2)
+    assert len(list(memory.view(WEB).records(LiveSession))) == 2
+    assert "in a listener" in caplog.text
+
+
+def test_an_interrupt_in_a_listener_leaves_the_lead_to_the_next(memory: Memory):
+    def interrupt(_: PendingCommit) -> None:
+        memory.writer.listeners.clear()
+        raise KeyboardInterrupt
+
+    memory.writer.listeners.append(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write(memory, 1)
+    next_one = threading.Thread(target=write, args=(memory, 2), daemon=True)
+    next_one.start()
+    next_one.join(20)
+    assert [each.id for each in memory.view(WEB).records(LiveSession)] == ["web_ann_0002"]
