@@ -33,6 +33,17 @@ class BrokenRef(GitmemError):
         )
 
 
+class NotFlushed(GitmemError):
+    """A ref was moved, the disk did not confirm it, and it could not be moved back."""
+
+    def __init__(self, name: str, error: OSError) -> None:
+        super().__init__(
+            f"{name} was moved, but the disk did not confirm it: {error.strerror or error}. "
+            "The change is in place, and may be lost if the machine stops.",
+            fix="See to the disk of the repository, and look whether the change is there before the call is repeated.",
+        )
+
+
 class Refs:
     """The refs of one repository. The files are the truth; nothing is kept but parsed packed-refs."""
 
@@ -101,8 +112,25 @@ class Refs:
         """Set a ref to `new` if it holds `old` (None: if there is none), flushed. False if it holds something else.
 
         Uses git's own lock file, so pushes and other programs are kept out. Raises RefLocked if that
-        lock stays taken.
+        lock stays taken, OSError if the disk refuses and the ref is as it was, NotFlushed if it is not.
         """
+        if not self._move(name, old, new):
+            return False
+        try:
+            flush_folder((self._root / name).parent)
+        except OSError as error:
+            if not self._put_back(name, old, new):
+                raise NotFlushed(name, error) from error
+            raise
+        return True
+
+    def _put_back(self, name: str, old: str | None, new: str) -> bool:
+        # Whoever is told that nothing was kept makes the change once more. What others have built on by now stays.
+        with suppress(OSError, RefLocked, GitmemError):
+            return self._move(name, new, old) if old else self.delete(name, new)
+        return False
+
+    def _move(self, name: str, old: str | None, new: str) -> bool:
         path = self._root / name
         lock = path.with_name(path.name + ".lock")
         try:
@@ -122,7 +150,6 @@ class Refs:
         except BaseException:
             lock.unlink(missing_ok=True)
             raise
-        flush_folder(path.parent)
         return True
 
     def delete(self, name: str, old: str) -> bool:

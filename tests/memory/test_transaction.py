@@ -12,11 +12,12 @@ from gitmem.memory.caller import Caller
 from gitmem.memory.find import Ambiguous, find_path
 from gitmem.memory.gate import GateRefused
 from gitmem.memory.memory import Memory
-from gitmem.memory.pending import Stale
+from gitmem.memory.pending import Stale, StorageFailed
 from gitmem.memory.settings import NewerFormat
 from gitmem.memory.view import Place
 from gitmem.names import new_id, now
 from tests.conftest import git
+from tests.git.test_refs import fail_to_flush
 
 ANN = Caller("ann", "declared", session="web_ann_12345678")
 
@@ -51,6 +52,16 @@ def test_nothing_is_committed_when_the_block_raises(memory: Memory):
     with pytest.raises(ZeroDivisionError), memory.transaction(memory.view(), ANN, "x") as change:
         change.put(learning(title=str(1 / len(change.put(learning()).extra))))
     assert memory.head() == ""
+
+
+def test_a_write_that_the_disk_does_not_confirm_is_not_there_and_can_be_repeated(memory: Memory, monkeypatch: pytest.MonkeyPatch):
+    put(memory, learning("First"))
+    fail_to_flush(monkeypatch, memory.path / "refs/heads")
+    with pytest.raises(StorageFailed, match="Nothing of this change is kept"):
+        put(memory, learning("Second"))
+    monkeypatch.undo()
+    put(memory, learning("Second"))
+    assert [record.title for record in memory.view().records(Knowledge)].count("Second") == 1
 
 
 def test_all_problems_of_a_transaction_are_listed_and_nothing_lands(memory: Memory):

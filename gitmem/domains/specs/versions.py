@@ -10,7 +10,7 @@ from gitmem.domains.specs.release import a_release, order
 from gitmem.errors import NotFound, closest
 from gitmem.git.log import path_versions
 from gitmem.git.objects import Commit, MissingObject
-from gitmem.git.refs import RefLocked
+from gitmem.git.refs import NotFlushed, RefLocked
 from gitmem.memory.view import MAIN_PLACE
 from gitmem.names import name_problem, shown
 
@@ -93,7 +93,7 @@ def _is_tagged(desk: Desk, record: Versioned) -> bool:
 def _tag(desk: Desk, record: Versioned, commit: str) -> None:
     if not desk.proposes and not _is_tagged(desk, record):
         # The version is on main already: a tag that cannot be set now is set by the next call that needs it.
-        with suppress(RefLocked, OSError):
+        with suppress(RefLocked, NotFlushed, OSError):
             desk.memory.repository.refs.swap(record.tag, None, commit)
 
 
