@@ -29,6 +29,8 @@ NO_COMMIT = "0" * 40  # how git names the commit of a ref that is not there
 SETTINGS: tuple[tuple[str, str], ...] = (
     ("core.bare", "true"),
     ("core.logAllRefUpdates", "true"),  # when a push arrived, which its commits do not tell
+    (f"gc.{MAIN}.reflogExpire", "never"),
+    (f"gc.{MAIN}.reflogExpireUnreachable", "30.days"),  # what lost a race on its way in; unset, it would be kept for ever, too
     ("core.fsync", "all"),
     ("gc.auto", "0"),  # upkeep is gitmem's: a gc in the middle of a push delays the pusher
     ("receive.autogc", "false"),
