@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from msgspec import Struct
 
 from gitmem.desk import Desk
@@ -27,6 +27,7 @@ from gitmem.domains.ownership.codeowners import refresh
 from gitmem.domains.projects import project_path
 from gitmem.domains.sessions import LiveSession
 from gitmem.errors import GitmemError
+from gitmem.git.locking import PrivateLock
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale, StorageFailed
@@ -168,7 +169,7 @@ def tend(memory: Memory, index: "Index", *, patience_seconds: float = 0.0, stopp
     `patience_seconds`, StorageFailed.
     """
     try:
-        with FileLock(memory.repository.private / "tend.lock").acquire(timeout=patience_seconds):
+        with PrivateLock(memory.repository.private / "tend.lock").acquire(timeout=patience_seconds):
             done = _Tending(memory, index, stopped).run()
             _note(memory).touch()
             return done

@@ -17,11 +17,12 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from msgspec import Struct
 
 from gitmem.errors import GitmemError
 from gitmem.git.expiry import Expiry
+from gitmem.git.locking import PrivateLock
 from gitmem.git.objects import KEEP_TEXT, pack_header, store_pack
 from gitmem.git.repacking import clear_halves, repack
 from gitmem.git.repository import Repository, run_git
@@ -144,7 +145,7 @@ class Upkeep:
 
     def _repack(self, *, thorough: bool) -> None:
         note = self._repository.private / "repacking"
-        with FileLock(self._repository.private / WRITE_LOCK).acquire(timeout=_PATIENCE_SECONDS):
+        with PrivateLock(self._repository.private / WRITE_LOCK).acquire(timeout=_PATIENCE_SECONDS):
             clear_halves(self._repository, flushed=True)
         with self._folding.entered(_PATIENCE_SECONDS):  # a fold that is under way knows nothing of the note yet
             clear_halves(self._repository, flushed=False)
@@ -196,7 +197,7 @@ class _Alone:
 
     def __init__(self, path: Path) -> None:
         self._threads = threading.Lock()
-        self._processes = FileLock(path, thread_local=False)
+        self._processes = PrivateLock(path, thread_local=False)
 
     @contextmanager
     def entered(self, patience: float) -> Iterator[None]:

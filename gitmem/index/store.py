@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Any
 
 import tantivy
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from msgspec import Struct, field
 
+from gitmem.git.locking import PrivateLock
 from gitmem.index.known import Known
 from gitmem.index.passages import Change, Passage, key_of
 from gitmem.index.question import Clause, Word
@@ -124,7 +125,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = FileLock(folder.with_suffix(".lock"), thread_local=False)
+        self._lock = PrivateLock(folder.with_suffix(".lock"), thread_local=False)
         self._index: Any = None
         self._writer: Any = None
         self._stamps: dict[str, tuple[int, int]] = {}

@@ -83,14 +83,13 @@ def note_push(repository: Repository, notes: Mapping[str, Note]) -> None:
 
 
 def _written(repository: Repository, edits: Mapping[str, NewObject | None]) -> bool:
-    from filelock import FileLock  # imported late: looking a note up writes nothing, and a refused push makes none
-
+    from gitmem.git.locking import PrivateLock  # imported late: looking a note up writes nothing, and a refused push makes none
     from gitmem.git.maintenance import WRITE_LOCK
 
     for _ in range(_TRIES):
         try:
             # whoever writes without this lock may lose a pack that no ref holds yet to upkeep
-            with FileLock(repository.private / WRITE_LOCK).acquire(poll_interval=0.002):
+            with PrivateLock(repository.private / WRITE_LOCK).acquire(poll_interval=0.002):
                 if _swapped(repository, edits):
                     return True
         except RefLocked:

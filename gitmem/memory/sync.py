@@ -7,11 +7,12 @@ and what both sides agreed on is noted last. Whoever comes again starts from wha
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from msgspec import Struct
 from msgspec.structs import replace
 
 from gitmem.errors import GitmemError
+from gitmem.git.locking import PrivateLock
 from gitmem.git.objects import NewObject
 from gitmem.git.refs import RefLocked
 from gitmem.git.remote import NoSuchRef, Progress, Pushed, Remote, Update
@@ -123,7 +124,7 @@ class Sync:
 
     def _alone(self) -> AbstractContextManager[object]:
         # a call that asks about one ref does not wait for a sync of everything
-        return nullcontext() if self._only else FileLock(self._repository.private / LOCK).acquire(timeout=_PATIENCE_SECONDS)
+        return nullcontext() if self._only else PrivateLock(self._repository.private / LOCK).acquire(timeout=_PATIENCE_SECONDS)
 
     def _run(self) -> None:
         lost: list[str] = []

@@ -10,8 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock
-
+from gitmem.git.locking import PrivateLock
 from gitmem.git.maintenance import WRITE_LOCK, Upkeep
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
@@ -69,11 +68,11 @@ class Writer:
         self._changed = threading.Condition()
         self._is_led = False
         self._crowd = 1  # how many wrote together last time
-        self._across_processes = FileLock(repository.private / WRITE_LOCK, thread_local=False)
+        self._across_processes = PrivateLock(repository.private / WRITE_LOCK, thread_local=False)
         self._holders = 0  # of that lock in this process: the one who stands in line, and whoever leads meanwhile
         self._holding = threading.Lock()
         self._line = threading.RLock()  # who stands in line may have a part of the call stand in line again
-        self._line_across_processes = FileLock(repository.private / "line.lock", thread_local=False)
+        self._line_across_processes = PrivateLock(repository.private / "line.lock", thread_local=False)
 
     def land(self, pending: PendingCommit) -> str:
         """Commit what is pending durably; the id of its commit, "" if it changes nothing.

@@ -15,7 +15,7 @@ from gitmem.domains import sessions, upkeep
 from gitmem.domains.presence import Presence
 from gitmem.domains.sessions import LiveSession, place_of
 from gitmem.domains.upkeep import Busy, Look, Rule, Tended, tend
-from gitmem.errors import Refused
+from gitmem.errors import GitmemError, Refused
 from gitmem.index.search import Index
 from gitmem.memory import rerooting
 from gitmem.memory.caller import Caller
@@ -430,3 +430,11 @@ def test_another_process_writes_on_while_one_tends(team: Team):
     run(team)
     said += [worker.line() for _ in range(3)] + worker.kill()
     assert {line["session"] for line in said} <= live(Memory(team.memory.path))
+
+
+def test_a_memory_that_was_moved_away_is_not_tended_into_being(team: Team):
+    moved = team.memory.path.rename(team.memory.path.with_name("moved.git"))
+    with pytest.raises(GitmemError):
+        upkeep.take_turn(team.memory, team.index, bool)
+    assert not team.memory.path.exists()
+    moved.rename(team.memory.path)

@@ -159,3 +159,15 @@ def test_many_threads_search_while_others_write(memory: Memory, written: list[st
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_no_fold_and_no_lock_of_a_memory_that_was_moved_away(memory: Memory, written: list[str], open_index: Open, write: Write) -> None:
+    index = open_index(memory)
+    index.search("alpha", view=memory.view())
+    write("Three", "alpha")
+    index.search("alpha", view=memory.view())
+    moved = memory.path.rename(memory.path.with_name("moved.git"))
+    assert not index.fold()
+    assert not memory.path.exists()
+    moved.rename(memory.path)
+    assert index.fold()

@@ -1,7 +1,6 @@
 """What else happens to a repository: people's git gc, moved folders, broken refs, clocks that were set."""
 
 import os
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -100,9 +99,7 @@ def test_a_repository_that_was_moved_while_open_is_missed_not_founded_again(path
         }.items():
             with pytest.raises(GitmemError, match="no repository"):
                 ann.call(verb, **arguments)
-        assert not (path / "refs").exists()
-        assert not (path / "objects").exists()
-        shutil.rmtree(path, ignore_errors=True)
+        assert not path.exists()
         moved.rename(path)
         ann.record("again")
     assert git(path, "fsck", "--strict") == ""
