@@ -12,7 +12,7 @@ from msgspec import Struct
 from gitmem.errors import BadArgument, Refused
 from gitmem.git.ancestry import is_ancestor
 from gitmem.git.objects import Commit
-from gitmem.git.repository import git_environment, run_git
+from gitmem.git.repository import borrow, git_environment, run_git
 from gitmem.memory.memory import Memory
 from gitmem.names import shown
 
@@ -128,8 +128,7 @@ def _laid_out(memory: Memory, script: str) -> Iterator[_Ground]:
         for place, how in (("files", ()), ("memory.git", ("--bare",))):
             run_git(folder, "init", "-q", "--template=", "--initial-branch=main", *how, place)
             objects = folder / place / ("objects" if how else ".git/objects")
-            (objects / "info").mkdir(exist_ok=True)
-            (objects / "info" / "alternates").write_text(f"{memory.repository.objects.path}\n")
+            borrow(objects, memory.repository.objects.path)
         step = folder / "step"
         step.write_text(_STEP)
         step.chmod(0o755)

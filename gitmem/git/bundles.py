@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from gitmem.errors import Refused
 from gitmem.git.objects import flush_folder, new_object
-from gitmem.git.repository import GitFailed, Repository, git_environment, run_git
+from gitmem.git.repository import GitFailed, Repository, borrow, git_environment, run_git
 from gitmem.names import shown
 
 OWN = "refs/gitmem/backup/"
@@ -172,7 +172,7 @@ class Draft:
         self._made = folder / "made"
         run_git(folder, "init", "-q", "--bare", "--template=", str(self._place))
         run_git(self._place, "config", "core.bigFileThreshold", "1m")  # in archives, which are compressed, there are no deltas
-        _borrow(self._place, repository.objects.path)
+        borrow(self._place / "objects", repository.objects.path)
         self._own = Repository(self._place)
 
     def keep(self, refs: Mapping[str, str]) -> None:
@@ -213,7 +213,7 @@ class Draft:
         place = self._made.parent / "check.git"
         run_git(place.parent, "init", "-q", "--bare", "--template=", str(place))
         if made.needs:
-            _borrow(place, self._own.objects.path)
+            borrow(place / "objects", self._own.objects.path)
         made.unpack(Repository(place), progress)
         return made
 
@@ -229,12 +229,6 @@ class Draft:
                     raise FileExistsError(str(path)) from None
                 self._made.rename(path)
         flush_folder(path.parent)
-
-
-def _borrow(place: Path, objects: Path) -> None:
-    alternates = place / "objects" / "info" / "alternates"
-    alternates.parent.mkdir(exist_ok=True)
-    alternates.write_text(f"{objects}\n")
 
 
 def _with_head(heads: Mapping[str, str]) -> dict[str, str]:

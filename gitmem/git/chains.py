@@ -16,7 +16,7 @@ from msgspec import Struct
 from gitmem.errors import GitmemError
 from gitmem.git.objects import flush_folder
 from gitmem.git.refs import RefLocked
-from gitmem.git.repository import GitFailed, Repository, run_git
+from gitmem.git.repository import GitFailed, Repository, borrow, run_git
 
 ARCHIVES = "refs/gitmem/archive/"
 _UNFINISHED = "tmp_"
@@ -150,12 +150,10 @@ class Chains:
         # the memory's own packs there are few; here git looks for them, in what will be a tenth of the size.
         place = folder / "history.git"
         run_git(folder, "init", "-q", "--bare", "--template=", str(place))
-        borrowed = place / "objects" / "info" / "alternates"
-        borrowed.parent.mkdir(exist_ok=True)
-        borrowed.write_text(f"{self._repository.objects.path}\n")
+        borrow(place / "objects", self._repository.objects.path)
         run_git(place, "update-ref", history.ref, history.tip)
         run_git(place, "repack", "-a", "-d", "-F", "-q")
-        borrowed.unlink()
+        (place / "objects" / "info" / "alternates").unlink()
         return place
 
     def _check(self, history: PutAway, made: Path, place: Path) -> None:

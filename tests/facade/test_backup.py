@@ -93,6 +93,19 @@ def test_after_backup_loss_and_restore_every_ref_is_identical_and_the_memory_wor
     again.close()
 
 
+def test_a_memory_in_a_folder_with_a_strange_name_is_backed_up(tmp_path: Path) -> None:
+    path = tmp_path / 'two\nlines, "a quote" and a \\n' / "memory.git"
+    path.parent.mkdir()
+    team = Team(path)
+    team.call("project", action="create", name="web")
+    team.call("record_learning", topic="Retries", content="They back off.")
+    first = done("backup", tmp_path / "first.backup", "--repo", path)
+    assert first.stdout == f"{tmp_path / 'first.backup'}\n"
+    team.call("record_learning", topic="More", content="Of it.")
+    done("backup", tmp_path / "second.backup", "--repo", path, "--since", tmp_path / "first.backup")
+    team.close()
+
+
 def test_a_backup_is_a_bundle_that_plain_git_verifies_and_clones(lived_in: Team, tmp_path: Path) -> None:
     done("backup", tmp_path / "team.backup", "--repo", lived_in.memory.path)
     assert "records a complete history" in git(lived_in.memory.path, "bundle", "verify", str(tmp_path / "team.backup"))

@@ -115,6 +115,13 @@ def test_a_history_is_bundled_whole_and_a_stranger_can_read_it(repository: Repos
     assert [each.name for each in (repository.path / "archive").iterdir()] == [made[0][1].name]
 
 
+def test_a_history_of_a_repository_whose_name_has_two_lines_is_bundled(tmp_path: Path):
+    repository = Repository.init(tmp_path / 'two\nlines, "a quote" and a \\n' / "memory.git")
+    chains = Chains(repository)
+    history = put_away(repository, chains)
+    assert [each for each, _ in chains.finish(0.0)] == [history]
+
+
 def test_a_history_is_let_go_of_after_the_next_repack(repository: Repository, chains: Chains):
     history = put_away(repository, chains)
     list(chains.finish(0.0))
