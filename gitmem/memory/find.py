@@ -9,7 +9,8 @@ from gitmem.memory.view import View
 from gitmem.names import shown
 from gitmem.records.kind import KINDS, Kind
 
-_PART = re.compile(r"(?:[a-z0-9][a-z0-9-]*-)?([0-9a-f]{4,40})")
+DIGITS_MIN = 4  # of an id's hex part, that are taken for the id
+_PART = re.compile(rf"(?:[a-z0-9][a-z0-9-]*-)?([0-9a-f]{{{DIGITS_MIN},40}})")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 

@@ -86,14 +86,14 @@ async def test_requests_under_foreign_names_are_refused_on_every_route(
         assert (await raw.get(path, headers=headers)).status_code == status
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.1:9", "LOCALHOST:80", "memory.example", "[::1]:80"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.1:9", "LOCALHOST:80", "memory.example", "Memory.Example:8080", "[::1]:80"])
 async def test_requests_under_its_own_names_are_served_with_and_without_a_port(running: tuple[str, Path], host: str) -> None:
     async with httpx2.AsyncClient(base_url=running[0]) as raw:
         assert (await raw.get("/health", headers={"Host": host, "Origin": f"http://{host}"})).status_code == 200
         started = await raw.post(
             "/mcp",
             json=request("initialize", 1, {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}),
-            headers={"Host": host.lower(), "Accept": "application/json, text/event-stream"},
+            headers={"Host": host, "Origin": f"http://{host}", "Accept": "application/json, text/event-stream"},
         )
         assert started.status_code == 200
 
