@@ -32,6 +32,7 @@ ObjectType = Literal["commit", "tree", "blob", "tag"]
 
 FILE = 0o100644
 FOLDER = 0o040000
+SUBMODULE = 0o160000
 
 _TYPE_NUMBERS: dict[ObjectType, int] = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 _TYPE_NAMES: dict[int, ObjectType] = {number: name for name, number in _TYPE_NUMBERS.items()}
@@ -71,6 +72,11 @@ class Entry(NamedTuple):
 
     mode: int
     oid: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it stands for content, and not for a folder or a commit of another repository."""
+        return self.mode not in (FOLDER, SUBMODULE)
 
 
 class NewObject(Struct, frozen=True):

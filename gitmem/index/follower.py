@@ -22,7 +22,7 @@ from gitmem.index.passages import Change, Passage, passages_of
 from gitmem.index.schema import SCHEMA_VERSION
 from gitmem.index.store import NOTHING, Base, Damaged, Store
 from gitmem.memory.memory import Memory
-from gitmem.memory.view import NO_TREE, View
+from gitmem.memory.view import NO_TREE, Place, View
 from gitmem.records.codec import decode
 from gitmem.records.kind import kind_at
 
@@ -142,26 +142,43 @@ class Follower:
             return None
         if snapshot := self._known(view):
             return snapshot
+        is_present = view.commit == self._memory.head(view.place)
         line = self._line(epoch.overlay, view)
         differing = self._differing(line[0] if line else epoch.base.commit, view.commit, at_most=_BULK + 1)
-        if len(differing) > _BULK and view.commit == self._memory.head(view.place):
+        if len(differing) > _BULK and is_present:
             return None  # so much belongs into the index at once, not into an overlay
-        if line is None:
+        if line is None and not is_present:
             return self._set_apart(epoch, view)
+        if line is None:
+            # far ahead, or another history than the overlay's: what comes next can be folded all the same
+            epoch, line = self._put_in_front(_Epoch(epoch.base, Overlay(epoch.base.commit))), [epoch.base.commit, view.commit]
         for old, new in pairwise(line):
             epoch.overlay.grow(new, self._edits(old, new, differing if len(line) == 2 and len(differing) <= _BULK else None))
         self._fold_soon(epoch.overlay)
         return epoch.at(view.commit)
 
+    def _put_in_front(self, epoch: _Epoch) -> _Epoch:
+        self._epochs = (epoch, *self._epochs[: _KEPT - 1])
+        return epoch
+
     def _differing(self, old: str, new: str, at_most: int | None = None) -> list[Difference]:
         return list(islice(self._objects.differences(self._tree(old), self._tree(new)), at_most))
+
+    def _opened(self) -> Base:
+        """The index as it is on disk. Raises Damaged also if it is one of another repository, or of a later state of this one."""
+        base = self._store.open()
+        try:
+            self._tree(base.commit)
+        except MissingObject as error:
+            raise Damaged(f"it reflects {base.commit}, which is not there") from error
+        return base
 
     def _current(self) -> _Epoch | None:
         """The newest epoch, opened anew if the files changed; None if there is no whole index."""
         if self._trusted():
             return self._epochs[0]
         try:
-            base = self._store.open()
+            base = self._opened()
         except Damaged as damage:
             log.info("the search index has to be rebuilt: %s", damage)
             self._epochs = ()
@@ -169,24 +186,27 @@ class Follower:
         return self._adopt(base) if base.complete else None
 
     def _line(self, overlay: Overlay, view: View) -> list[str] | None:
-        """The commits from the overlay's line to the view's; None if that is not ahead of it, or not on the way to main's.
+        """The commits from the overlay's newest to the view's; None if that is not ahead of it, or not on the way to main's.
 
         What is only proposed is ahead of it, too, and must not get into the line.
         """
-        line = self._way(overlay, self._memory.head(view.place)) or []
-        return line[: line.index(view.commit) + 1] if view.commit in line else None
+        line = self._way(overlay, view.place)
+        return line[: line.index(view.commit) + 1] if view.commit in line and line[0] == overlay.tip else None
 
-    def _way(self, overlay: Overlay, commit: str) -> list[str] | None:
-        """The commits from the overlay's line to `commit`, by first parents."""
+    def _way(self, overlay: Overlay, place: Place) -> list[str]:
+        """What main was from a commit of the overlay's line on until now; empty if it does not lead there."""
+        # what a push brought is one step: nobody checked the commits below its newest, and main never was at them
+        pushes = self._memory.repository.refs.pushes(place.ref)
+        commit = self._memory.head(place)
         line = [commit]
         while overlay.step_of(commit) is None:
-            if not commit or len(line) > _STEPS_MAX:
-                return None
+            if not commit.strip("0") or len(line) > _STEPS_MAX:
+                return []
             try:
                 parents = self._objects.commit(commit).parents
             except MissingObject:
-                return None  # the edge of a shallow clone
-            commit = parents[0] if parents else ""
+                return []  # the edge of a shallow clone
+            commit = pushes[commit][0] if commit in pushes else parents[0] if parents else ""
             line.append(commit)
         return line[::-1]
 
@@ -208,9 +228,7 @@ class Follower:
             if self._epochs:
                 for commit, edits in self._epochs[0].overlay.after(base.commit):
                     overlay.grow(commit, edits)
-            epoch = _Epoch(base, overlay)
-            self._epochs = (epoch, *self._epochs[: _KEPT - 1])
-            return epoch
+            return self._put_in_front(_Epoch(base, overlay))
 
     def _mended(self, view: View) -> Snapshot:
         """The same as `at`, with an index that has to be written first: at its place, or aside if that cannot be."""
@@ -234,7 +252,7 @@ class Follower:
 
     def _bring_up(self, commit: str) -> None:
         try:
-            base = self._store.open()  # somebody else may have written it while we waited
+            base = self._opened()  # somebody else may have written it while we waited
             if base.complete:
                 if base.commit != commit:
                     differing = self._objects.differences(self._tree(base.commit), self._tree(commit))
@@ -262,7 +280,7 @@ class Follower:
 
     def _partial(self) -> Snapshot:
         try:
-            base = self._store.open()
+            base = self._opened()
         except Damaged:
             base = NOTHING
         return Snapshot(base, Overlay(base.commit), 0, base.commit, rebuilding=True)
@@ -301,7 +319,7 @@ class Follower:
         for path, was, now in differing:
             if kind_at(path) is None:
                 continue
-            decoded = view.parsed.get(self._objects.blob, view.place, path, now.oid) if now else None
+            decoded = view.parsed.get(self._objects.blob, view.place, path, now.oid) if now and now.is_file else None
             passages = self._ahead.take(path, decoded.record) if decoded and decoded.record else []
             edits.append(Edit(path, passages, changes.get(path, _NEVER), was_there=was is not None))
         return edits
@@ -325,7 +343,7 @@ class Follower:
 
     def _passages(self, path: str, entry: Entry | None) -> list[Passage]:
         declared = kind_at(path)
-        if entry is None or declared is None:
+        if entry is None or declared is None or not entry.is_file:
             return []
         kind, data = self._objects.read(entry.oid)
         record = decode(declared, path, data).record if kind == "blob" else None
@@ -348,7 +366,7 @@ class Follower:
         if not self._epochs or not self._take(0):
             return False
         try:
-            base = self._store.open()
+            base = self._opened()
             target = self._folded_to(base)
             if target:
                 differing = self._objects.differences(self._tree(base.commit), self._tree(target))
@@ -376,7 +394,7 @@ class Follower:
         if self._closed or not self._take(0):
             return False
         try:
-            merged = self._store.merge() if self._store.open().complete else None
+            merged = self._store.merge() if self._opened().complete else None
             if merged:
                 self._adopt(merged)
             return merged is not None

@@ -109,7 +109,7 @@ class View:
     def decoded(self, path: str) -> Decoded | None:
         """The file at `path` as decoded, with its problems; None if there is no file of any kind."""
         entry = self.entry(path)
-        if entry is None or entry.mode == FOLDER:
+        if entry is None or not entry.is_file:
             return None
         return self.parsed.get(self.objects.blob, self.place, path, entry.oid)
 
