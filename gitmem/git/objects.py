@@ -137,6 +137,7 @@ class Tree:
 
 
 EMPTY_TREE = Tree({}, [], [])
+NO_TREE = new_object("tree", b"").oid  # stands for what is not there; it need not be on disk
 
 
 class Person(Struct, frozen=True):
@@ -292,6 +293,8 @@ class Objects:
 
     def tree(self, oid: str) -> Tree:
         """A folder."""
+        if oid == NO_TREE:
+            return EMPTY_TREE
         tree = self._trees.get(oid)
         return self._trees.keep(oid, Tree.parse(self._read(oid, "tree"))) if tree is None else tree
 

@@ -22,7 +22,7 @@ from gitmem.index.passages import Change, Passage, passages_of
 from gitmem.index.schema import SCHEMA_VERSION
 from gitmem.index.store import NOTHING, Base, Damaged, Store
 from gitmem.memory.memory import Memory
-from gitmem.memory.view import NO_TREE, View
+from gitmem.memory.view import View
 from gitmem.records.codec import decode
 from gitmem.records.kind import kind_at
 
@@ -394,7 +394,7 @@ class Follower:
 
     def _build(self, commit: str, progress: Callable[[int, int], None] | None) -> Base:
         tree = self._tree(commit)
-        files = list(self._objects.files(tree)) if tree and tree != NO_TREE else []
+        files = list(self._objects.files(tree)) if tree else []
         passages = self._counted(self._streamed(commit, ((path, None, entry) for path, entry in files)), len(files), progress)
         self._building = True
         try:

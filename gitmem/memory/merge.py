@@ -29,7 +29,7 @@ from gitmem.git.objects import FILE, FOLDER, Entry, NewObject, Objects, new_obje
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.settlers import SETTLERS
-from gitmem.memory.view import NO_TREE, ParsedFiles, Place, View
+from gitmem.memory.view import ParsedFiles, Place, View
 from gitmem.records.codec import Decoded, decode, encode
 from gitmem.records.kind import Kind, Record, kind_at
 from gitmem.records.merging import ABSENT, prose
@@ -356,9 +356,9 @@ class _Changes:
 
     def __init__(self, draft: Draft, ours: str, theirs: str) -> None:
         self._family = draft.place.family
-        base = _opened(draft.base.tree)
-        self.ours = {path for path, _, _ in draft.objects.differences(base, _opened(ours))}
-        self.theirs = {path for path, _, _ in draft.objects.differences(base, _opened(theirs))}
+        base = draft.base.tree
+        self.ours = {path for path, _, _ in draft.objects.differences(base, ours)}
+        self.theirs = {path for path, _, _ in draft.objects.differences(base, theirs)}
 
     def groups(self) -> Iterator[tuple[str, ...]]:
         """The paths of each file or record that was touched."""
@@ -376,10 +376,6 @@ class _Changes:
             return None
         where = declared.match(path) or {}
         return (declared.name, *(where[name] for name in declared.record.identity))
-
-
-def _opened(tree: str) -> str | None:
-    return None if tree == NO_TREE else tree
 
 
 def _merge_group(draft: Draft, paths: tuple[str, ...]) -> None:

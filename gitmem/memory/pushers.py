@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from gitmem.errors import GitmemError
-from gitmem.git.objects import Commit, NewObject, Person, new_object
+from gitmem.git.objects import NO_TREE, Commit, NewObject, Person, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
 from gitmem.memory.pending import StorageFailed
-from gitmem.memory.view import NO_TREE
 from gitmem.names import counted, now
 
 UNKNOWN = "unknown"  # whoever pushes and proves nothing

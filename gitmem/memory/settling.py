@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from gitmem.errors import GitmemError
 from gitmem.git.ancestry import merge_bases
 from gitmem.git.log import last_touched
-from gitmem.git.objects import Commit, NewObject, Objects, new_object
+from gitmem.git.objects import NO_TREE, Commit, NewObject, Objects, new_object
 from gitmem.git.repository import CLOSED, PROPOSALS, Repository
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
@@ -32,7 +32,7 @@ from gitmem.memory.chain import GITMEM, graft
 from gitmem.memory.memory import FOUNDING, Memory
 from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_mark, merge_trees
 from gitmem.memory.settings import PATH, settings_of
-from gitmem.memory.view import MAIN_PLACE, NO_TREE, Place, View
+from gitmem.memory.view import MAIN_PLACE, Place, View
 from gitmem.names import counted, shown, slugify
 from gitmem.records.codec import Problem
 
@@ -164,7 +164,7 @@ class _Commits:
         return Settled(self._meeting.ref, self._ours, self._theirs, new, came, went)
 
     def _differing(self, old: str, new: str) -> int:
-        return sum(1 for _ in self._objects.differences(_opened(self._tree(old)), _opened(self._tree(new))))
+        return sum(1 for _ in self._objects.differences(self._tree(old), self._tree(new)))
 
     def _tree(self, commit: str) -> str:
         return self._objects.commit(commit).tree if commit else NO_TREE
@@ -263,7 +263,7 @@ class _Commits:
     def _check_arrival(self, base: str) -> None:
         """What the other side did since `base` passes the gate, but for who did it."""
         before = self._memory.view(self._place, commit=base)
-        changes = self._objects.differences(_opened(before.tree), _opened(self._tree(self._theirs)))
+        changes = self._objects.differences(before.tree, self._tree(self._theirs))
         edits = {path: gate.Edit(was, now) for path, was, now in changes}
         change = gate.Change(before, edits, _SYNC, self._objects.blob, forced=True, several=True, proposed=True)
         if problems := gate.check(change):
@@ -289,10 +289,6 @@ class Touched:
     @cached_property
     def _times(self) -> dict[str, datetime]:
         return last_touched(self._repository.path, self._tip, self._other)
-
-
-def _opened(tree: str) -> str | None:
-    return None if tree == NO_TREE else tree
 
 
 def _check_is_memory(view: View) -> None:

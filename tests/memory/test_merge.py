@@ -21,12 +21,12 @@ from gitmem.domains.knowledge.record import Interface, Knowledge, Link
 from gitmem.domains.memories.record import Remembered
 from gitmem.domains.projects import Member, Project
 from gitmem.domains.specs.record import Spec
-from gitmem.git.objects import Objects, new_object
+from gitmem.git.objects import NO_TREE, Objects, new_object
 from gitmem.git.repository import Repository
 from gitmem.memory import gate
 from gitmem.memory.chain import graft
 from gitmem.memory.merge import MERGER, Loss, Merged, Side, SideName, merge_trees
-from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, Place, View
+from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
 from gitmem.records.codec import decode, encode
 from gitmem.records.kind import KINDS, Record, kind_at
 
