@@ -30,8 +30,9 @@ from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.chain import GITMEM, graft
 from gitmem.memory.memory import FOUNDING, Memory
-from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_mark, merge_trees
+from gitmem.memory.merge import Merged, Side, merge_trees
 from gitmem.memory.settings import PATH, settings_of
+from gitmem.memory.versions import Loss, SideName, merge_mark
 from gitmem.memory.view import MAIN_PLACE, Place, View
 from gitmem.names import counted, shown, slugify
 from gitmem.records.codec import Problem

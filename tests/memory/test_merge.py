@@ -25,7 +25,8 @@ from gitmem.git.objects import NO_TREE, Objects, new_object
 from gitmem.git.repository import Repository
 from gitmem.memory import gate
 from gitmem.memory.chain import graft
-from gitmem.memory.merge import MERGER, Loss, Merged, Side, SideName, merge_trees
+from gitmem.memory.merge import MERGER, Merged, Side, merge_trees
+from gitmem.memory.versions import Loss, SideName
 from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
 from gitmem.records.codec import decode, encode
 from gitmem.records.kind import KINDS, Record, kind_at
