@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Desk
 from gitmem.domains.ownership.deciding import Deciding
 from gitmem.errors import BadArgument, NotFound, closest
@@ -151,7 +152,7 @@ def _set(desk: Desk, name: str, scope: str, rule: str, priority: int | None, if_
         raise BadArgument("rule is missing.", fix="Say what to do, in a few lines.")
     asked = replace(old, rule=text or old.rule, priority=old.priority if priority is None else priority)
     if asked == before:
-        return _answer("it is so already; nothing was written", asked)
+        return _answer(NOTHING_NEW, asked)
     with desk.transaction(f"guideline: set {name}") as change:
         done = "proposed" if desk.proposes else "set; every agent gets it at the next start of a session"
         return _answer(done, change.put(replace(asked, author=desk.agent)))

@@ -19,7 +19,7 @@ from gitmem.git.durable import flush_file
 from gitmem.git.objects import MissingObject
 from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
 from gitmem.memory import gate
-from gitmem.memory.caller import Caller
+from gitmem.memory.caller import GITMEM
 from gitmem.memory.memory import Memory
 from gitmem.names import parse_time, shown
 from gitmem.records.codec import Problem
@@ -188,6 +188,6 @@ def _gate_problems(memory: Memory) -> list[Problem]:
     view = memory.view()
     edits = {path: gate.Edit(None, entry) for path, entry in view.files()}
     nothing = memory.view(commit="")
-    return gate.check(gate.Change(nothing, edits, Caller("gitmem"), view.objects.blob, forced=True, several=True, proposed=True))
+    return gate.check(gate.Change(nothing, edits, GITMEM, view.objects.blob, forced=True, several=True, proposed=True))
 
 

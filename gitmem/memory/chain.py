@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from gitmem.git.objects import FILE, FOLDER, NO_TREE, Commit, Entry, NewObject, Objects, Person, new_object
+from gitmem.git.objects import FILE, FOLDER, NO_TREE, Commit, Entry, NewObject, Objects, new_object
+from gitmem.memory.caller import GITMEM_PERSON
 from gitmem.memory.pending import PendingCommit, Stale
 from gitmem.memory.view import names_at
-
-GITMEM = Person("gitmem", "gitmem@gitmem")
 
 
 class Chain:
@@ -33,7 +32,7 @@ class Chain:
         if tree == self._tree and not pending.merges:
             return ""
         parents = ((self.head,) if self.head else ()) + pending.merges
-        commit = Commit(tree, parents, pending.author, GITMEM, pending.time, pending.message)
+        commit = Commit(tree, parents, pending.author, GITMEM_PERSON, pending.time, pending.message)
         made = new_object("commit", commit.encode())
         self._objects.keep_commit(replace(commit, oid=made.oid))
         self.new += [*new, made]

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from gitmem.git.objects import FILE, FOLDER, Entry, NewObject, Objects, new_object
 from gitmem.memory import gate
-from gitmem.memory.caller import Caller
+from gitmem.memory.caller import GITMEM
 from gitmem.memory.settlers import SETTLERS
 from gitmem.memory.versions import Loss, SideName, Version, merge_versions
 from gitmem.memory.view import ParsedFiles, Place, View
@@ -29,7 +29,6 @@ from gitmem.records.kind import Record, kind_at
 R = TypeVar("R", bound=Record)
 When = Callable[[str], datetime]
 _ROUNDS_MAX = 20
-MERGER = Caller("gitmem", "none")
 
 
 class Merged(Struct, frozen=True):
@@ -165,7 +164,7 @@ class Draft:
 
         Forced: it is many changes at once, and what looks like a slip of one may have been several steps.
         """
-        return gate.Change(self.landed, self.edits(self.landed), MERGER, self.read, forced=True, several=True, proposed=True)
+        return gate.Change(self.landed, self.edits(self.landed), GITMEM, self.read, forced=True, several=True, proposed=True)
 
     def merged(self) -> Merged:
         """The result."""

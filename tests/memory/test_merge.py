@@ -24,8 +24,9 @@ from gitmem.domains.specs.record import Spec
 from gitmem.git.objects import NO_TREE, Objects, new_object
 from gitmem.git.repository import Repository
 from gitmem.memory import gate
+from gitmem.memory.caller import GITMEM
 from gitmem.memory.chain import graft
-from gitmem.memory.merge import MERGER, Merged, Side, merge_trees
+from gitmem.memory.merge import Merged, Side, merge_trees
 from gitmem.memory.versions import Loss, SideName
 from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
 from gitmem.records.codec import decode, encode
@@ -86,7 +87,7 @@ class Bench:
         view.tree = self.tree(before)
         base = view.tree if before else None
         edits = {path: gate.Edit(was, now) for path, was, now in self.objects.differences(base, self.tree(after) if after else None)}
-        return gate.check(gate.Change(view, edits, MERGER, self.objects.blob, proposed=True))
+        return gate.check(gate.Change(view, edits, GITMEM, self.objects.blob, proposed=True))
 
 
 @pytest.fixture(scope="module")
