@@ -76,7 +76,7 @@ class Guidelines(Struct, frozen=True):
 class UnknownGuideline(NotFound):
     """There is no guideline of this name."""
 
-    def __init__(self, name: str, place: str, known: list[str], *, is_shared: bool = False) -> None:
+    def __init__(self, name: str, place: str, known: list[str], *, is_shared: bool) -> None:
         near = closest(name, known)
         hint = f"Did you mean {' or '.join(near)}?" if near else "guidelines(action='list') shows them all."
         shared = f"{name} is a shared one: pass scope='shared'."

@@ -102,7 +102,7 @@ class DoesNotFit(Refused):
 class NotAccepted(Refused):
     """The gate does not let the merge in."""
 
-    def __init__(self, proposal_id: str, problems: Sequence[Problem], *, is_nobodys: bool = False) -> None:
+    def __init__(self, proposal_id: str, problems: Sequence[Problem], *, is_nobodys: bool) -> None:
         listing = "\n".join(f"- {problem}" for problem in problems[:_LISTED])
         anew = "It is nobody known who has proposed this: propose it in your own name, and have somebody else approve that."
         super().__init__(
