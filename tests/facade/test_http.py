@@ -18,11 +18,6 @@ LEARNING = {"topic": "Retries need a jitter", "content": "Without one, all clien
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     path = tmp_path_factory.mktemp("http") / "memory.git"
     with http_server(path, json.dumps({"allow_hosts": ["memory.example"]})) as (base, _):
