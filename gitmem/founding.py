@@ -63,5 +63,3 @@ def hook_is_installed(repository: Repository, name: str) -> bool:
     """Whether the repository has gitmem's hook, ready to run."""
     file = repository.path / "hooks" / name
     return file.is_file() and MARK in file.read_text() and bool(file.stat().st_mode & 0o111)
-
-

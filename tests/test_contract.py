@@ -234,7 +234,6 @@ def test_a_write_as_a_proposal_writes_nothing_else(verb: Verb, team: Team, prepa
 
 @pytest.mark.parametrize("verb", ALL_VERBS)
 def test_an_answer_fits_the_schema_that_was_promised(verb: Verb, team: Team, prepared: dict[str, str]):
-
     answer = answer_of(team, verb, prepared)
     jsonschema.validate(answer, schema_of(verb))
     jsonschema.validate(answer, told_schema(verb))

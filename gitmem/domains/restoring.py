@@ -27,7 +27,6 @@ from gitmem.records.codec import Problem
 _SHOWN = 20  # problems
 
 
-
 class EarlierMissing(Refused):
     """An incremental backup without what it builds upon."""
 
@@ -189,5 +188,3 @@ def _gate_problems(memory: Memory) -> list[Problem]:
     edits = {path: gate.Edit(None, entry) for path, entry in view.files()}
     nothing = memory.view(commit="")
     return gate.check(gate.Change(nothing, edits, GITMEM, view.objects.blob, forced=True, several=True, proposed=True))
-
-

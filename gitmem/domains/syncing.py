@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from gitmem.domains.messages.record import Message
 
 
-
 def told_local_only(desk: "Desk") -> str | None:
     """What an answer says of something that the hub did not agree to; None if it did, or if there is no hub."""
     if desk.local_only is None:

@@ -238,5 +238,3 @@ def _note(memory: Memory, tips: list[str]) -> None:
         beside.replace(path)
     except OSError:  # a read-only memory is verified without it
         beside.unlink(missing_ok=True)
-
-

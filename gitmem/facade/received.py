@@ -92,5 +92,3 @@ def _desk(memory: Memory, pusher: str) -> Desk:
     caller = GITMEM if name_problem(pusher) or pusher == UNKNOWN else Caller(pusher, "push")
     # closing looks nothing up in the index, which takes long to load
     return Desk(memory, cast("Index", None), caller, verb="push")
-
-

@@ -289,4 +289,3 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
         *lines, rest = _LINE_END.split(rest + chunk)  # git ends each count with \r, and the last of a kind with \n
         yield from lines
     yield rest
-

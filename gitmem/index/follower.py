@@ -40,7 +40,6 @@ _PATIENCE_SECONDS = 2.0  # that a search waits for another's rebuild before it a
 _NEVER = Change(datetime.fromtimestamp(0, UTC), "")
 
 
-
 class Unwritable(GitmemError):
     """The index cannot be written where it belongs."""
 

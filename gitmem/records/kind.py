@@ -252,5 +252,3 @@ def kind_at(path: str, ref: str = "main") -> Kind | None:
         if candidate.record.ref == ref and candidate.match(path) is not None:
             return candidate
     return None
-
-

@@ -134,5 +134,3 @@ async def test_an_address_that_is_taken_is_refused_with_what_helps(running: tupl
     port = int(running[0].rpartition(":")[2])
     with pytest.raises(AssertionError, match="cannot listen on"), http_server(tmp_path / "m.git", json.dumps({"port": port})):
         pass
-
-

@@ -262,5 +262,3 @@ def withdraw_proposal(desk: Desk, id: str, reason: str = "") -> Decided:  # noqa
 def _ended(closed: Proposal) -> Decided:
     note = f"its branch is gone; get_proposal shows it, and git has it as the tag closed/{closed.id}"
     return Decided(closed.id, closed.title, closed.status, closed.author, (), note)
-
-

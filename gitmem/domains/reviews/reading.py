@@ -172,5 +172,3 @@ def _waiting(desk: Desk, views: list[View], proposal_id: str) -> Proposal | None
 def _line(found: Proposal, clock: datetime) -> str:
     age = f"{age_in_words(found.created, clock=clock)} ago " if found.created else ""
     return f"{found.title} [{found.id}] {age}by {found.author}: {in_a_line(found.reason, 200)}"
-
-
