@@ -14,10 +14,10 @@ from gitmem import verbs
 from gitmem.answers import structured
 from gitmem.desk import Desk
 from gitmem.errors import GitmemError
-from gitmem.founding import FOUNDER, found
+from gitmem.founding import found
 from gitmem.git.repository import Repository
 from gitmem.index.search import Index
-from gitmem.memory.caller import Caller
+from gitmem.memory.caller import GITMEM, Caller
 from gitmem.memory.memory import Memory
 
 settings.register_profile("gitmem", deadline=None)  # how long an example takes tells of the machine, not of the code
@@ -81,7 +81,7 @@ class Team:
 
     def write(self, path: str, text: str) -> None:
         """Put a file into main as the memory itself would."""
-        with self.memory.transaction(self.memory.view(), FOUNDER, f"write {path}") as change:
+        with self.memory.transaction(self.memory.view(), GITMEM, f"write {path}") as change:
             change.put_file(path, text.encode())
 
     def close(self) -> None:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # An item that was claimed longer ago, or before so many others of the same agent, is not looked for.
 _CLAIMED_WITHIN = "30.days"
 _CLAIMS_MOST = 50
-_FILES_MOST = 5  # told of one lock
 # What a pattern cannot hold; one character of any kind stands for it.
 _NOT_IN_PATTERNS = re.compile(r"[\x00-\x1f\x7f\\*?]|[^\x20-\U0010ffff]")
 
@@ -97,7 +96,7 @@ def _work(memory: Memory, project: str, agent: str, patterns: Iterable[str], mom
 # --- which item -------------------------------------------------------------------------------------
 
 
-def link_of(memory: Memory, project: str, agent: str, session_id: str = "") -> Link:
+def link_of(memory: Memory, project: str, agent: str, session_id: str) -> Link:
     """The item that an agent works on, if there is one and no doubt about it, and the session in which they do."""
     check_project(memory, project)
     live = [each for each in memory.view(sessions.place_of(project)).records(LiveSession) if each.agent == agent]

@@ -367,5 +367,3 @@ def get_session(desk: Desk, id: str) -> SessionDetail:  # noqa: A002  the argume
         ended.id, ended.agent, ended.project, "ended", ended.task, ended.started, ended.ended,
         ended.summary, ended.files_modified, ended.learnings, ended.handoff_notes,
     )
-
-

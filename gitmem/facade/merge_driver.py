@@ -15,7 +15,7 @@ from pathlib import Path
 
 import gitmem.domains.files  # noqa: F401  declares the record kinds of `main`
 from gitmem.git.repository import GitFailed, run_git
-from gitmem.memory.merge import Loss, merge_files
+from gitmem.memory.versions import Loss, merge_files
 from gitmem.names import shown
 
 MERGED, UNMERGED, FAILED = 0, 1, 2

@@ -22,7 +22,8 @@ from typing import IO
 from msgspec import Struct
 
 from gitmem.errors import Refused
-from gitmem.git.objects import flush_folder, new_object
+from gitmem.git.durable import flush_file, flush_folder
+from gitmem.git.objects import new_object
 from gitmem.git.repository import GitFailed, Repository, git_environment, run_git
 from gitmem.names import shown
 
@@ -195,7 +196,7 @@ class Draft:
             file.flush()
             how = ("pack-objects", "--stdout", "--revs", "--thin", "--delta-base-offset", "--progress")
             run_with_progress(self._place, how, progress, given=wanted, stdout=file)
-            os.fsync(file.fileno())
+        flush_file(self._made)
         return self._checked(progress)
 
     def _keep_text(self, text: str) -> str:
@@ -288,4 +289,3 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
         *lines, rest = _LINE_END.split(rest + chunk)  # git ends each count with \r, and the last of a kind with \n
         yield from lines
     yield rest
-

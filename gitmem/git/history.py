@@ -12,7 +12,7 @@ from msgspec import Struct
 from gitmem.git.objects import Commit, MissingObject, Objects, Person
 from gitmem.git.repository import GitFailed, Repository
 
-_STEPS_IN_PROCESS = 300
+STEPS_IN_PROCESS = 300
 
 
 class LastChange(Struct, frozen=True):
@@ -30,7 +30,7 @@ def last_changes(repository: Repository, head: str, paths: Collection[str]) -> d
     file that differs from all parents counts as changed by the merge.
     """
     trail = _Trail(repository.objects, head, paths)
-    trail.walk(_STEPS_IN_PROCESS)
+    trail.walk(STEPS_IN_PROCESS)
     if trail.waiting:
         trail.follow(log(repository, head, waiting=lambda: trail.waiting))
     return trail.found

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitmem.errors import GitmemError
-from gitmem.git.objects import flush_folder
+from gitmem.git.durable import flush_folder
 from gitmem.names import shown
 
 _OID = re.compile(r"[0-9a-f]{40}")

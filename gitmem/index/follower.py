@@ -22,7 +22,7 @@ from gitmem.index.passages import Change, Passage, passages_of
 from gitmem.index.schema import SCHEMA_VERSION
 from gitmem.index.store import NOTHING, Base, Damaged, Store
 from gitmem.memory.memory import Memory
-from gitmem.memory.view import NO_TREE, Place, View
+from gitmem.memory.view import Place, View
 from gitmem.records.codec import decode
 from gitmem.records.kind import kind_at
 
@@ -38,7 +38,6 @@ _BATCH = 10_000
 _PATIENCE_SECONDS = 2.0  # that a search waits for another's rebuild before it answers with what there is
 
 _NEVER = Change(datetime.fromtimestamp(0, UTC), "")
-
 
 
 class Unwritable(GitmemError):
@@ -412,7 +411,7 @@ class Follower:
 
     def _build(self, commit: str, progress: Callable[[int, int], None] | None) -> Base:
         tree = self._tree(commit)
-        files = list(self._objects.files(tree)) if tree and tree != NO_TREE else []
+        files = list(self._objects.files(tree)) if tree else []
         passages = self._counted(self._streamed(commit, ((path, None, entry) for path, entry in files)), len(files), progress)
         self._building = True
         try:

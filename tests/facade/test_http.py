@@ -18,11 +18,6 @@ LEARNING = {"topic": "Retries need a jitter", "content": "Without one, all clien
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     path = tmp_path_factory.mktemp("http") / "memory.git"
     with http_server(path, json.dumps({"allow_hosts": ["memory.example"]})) as (base, _):
@@ -139,5 +134,3 @@ async def test_an_address_that_is_taken_is_refused_with_what_helps(running: tupl
     port = int(running[0].rpartition(":")[2])
     with pytest.raises(AssertionError, match="cannot listen on"), http_server(tmp_path / "m.git", json.dumps({"port": port})):
         pass
-
-

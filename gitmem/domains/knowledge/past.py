@@ -11,10 +11,10 @@ from gitmem.domains.reviews.record import SHARED, Approvers
 from gitmem.errors import NotFound
 from gitmem.git.log import FileVersion, diff_blobs, file_versions
 from gitmem.git.log import blame as blame_lines
-from gitmem.git.objects import Commit
+from gitmem.git.objects import NO_TREE, Commit
 from gitmem.memory.find import Ambiguous
 from gitmem.memory.pushers import Notes
-from gitmem.memory.view import NO_TREE, View
+from gitmem.memory.view import View
 from gitmem.names import age_in_words, now, parse_when, shown
 from gitmem.verbs import VERSION_MIN, checked_limit, verb
 
@@ -261,4 +261,4 @@ def touches(view: View, commit: Commit, scopes: Collection[str]) -> bool:
     """Whether a commit changed anything in a scope, against its first parent. Opens no folder in them."""
     before = view.objects.commit(commit.parents[0]).tree if commit.parents else NO_TREE
     at = view.objects.entry
-    return any(at(commit.tree, scope) != (at(before, scope) if before != NO_TREE else None) for scope in scopes)
+    return any(at(commit.tree, scope) != at(before, scope) for scope in scopes)
