@@ -42,7 +42,7 @@ EXPIRES_AFTER = {
 DAYS_MAX = 36_500
 STALE_AFTER = timedelta(days=30)
 
-_WIKILINK = re.compile(r"\[\[([^\]\[|\n]{1,200})(?:\|[^\]\n]*)?\]\]")
+_WIKILINK = re.compile(r"\[\[([^\]\[|\n]{1,200})(?:\|[^\]\[\n]*)?\]\]")
 _RELATION = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
