@@ -1,7 +1,7 @@
 """No text keeps a regular expression busy: what is recorded and pushed is anybody's, and all wait while one looks at it.
 
 Each that looks at such text gets the worst there is for it, in a process that is ended when it takes too long. What grows
-with the length is done in a second or two; what grows with its square takes minutes.
+with the length is done in a second or two; what grows with its square takes minutes, and what doubles is never done.
 """
 
 import subprocess
@@ -17,6 +17,7 @@ from gitmem.domains.knowledge.record import Knowledge
 from gitmem.domains.locks import patterns
 from gitmem.domains.messages.danger import destructive_acts
 from gitmem.domains.messages.shown import _RUNS
+from gitmem.domains.ownership.signers import signers
 from gitmem.index import analysis, passages
 from gitmem.memory import find
 from gitmem.memory.gate import BODY_MAX_BYTES, PATH_MAX_BYTES
@@ -61,6 +62,9 @@ LOOKS: dict[str, tuple[Callable[[str], object], Iterable[str]]] = {
     "front matter": (documents._FRONT_MATTER.match, (of("--- a\n", "---\n"), of(" ", "---\n---", "a"))),
     "types": (documents._TYPE.findall, (of("type:\n"), of(" ", "type:", "!"), of("a", "type:", "!"))),
     "end of front matter": (codec._END.search, (of(" ", "---", "a"), of("--- a\n"))),
+    "signers": (signers, (of(part, "pat ", end) for part, end in (
+        ("namespaces=a", '"" ssh-ed25519 AAAA'), ('namespaces="a",', " ssh-ed25519 AAAA"), ('"a "', " ssh-ed25519 !"), ('"', ""), (" ", "x"), ("ssh-a ", "!"), ("ssh-", " !"),
+    ))),
     "shown": (_RUNS.fullmatch, (of("1 1 ", "", "a"), of("11 1"))),
     "names": (name_problem, (of("a", "", "!"), of("a-", "", "!"))),
     "ids": (find._PART.fullmatch, (of("a", "", "!"), of("a-", "", "!"))),
