@@ -40,6 +40,19 @@ def _pinned(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
+def signing(tmp_path: Path) -> None:
+    """The person signs what they commit, and has git tell of signatures whenever it shows commits."""
+    key = tmp_path / "signing-key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    (tmp_path / "signers").write_text(f"pat@example.com {key.with_suffix('.pub').read_text()}")
+    for name, value in (
+        ("gpg.format", "ssh"), ("user.signingKey", str(key)), ("gpg.ssh.allowedSignersFile", str(tmp_path / "signers")),
+        ("commit.gpgSign", "true"), ("log.showSignature", "true"),
+    ):  # fmt: skip
+        git(tmp_path, "config", "--global", name, value)
+
+
+@pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Memory]:
     Repository.init(tmp_path / "memory.git")
     opened = Memory(tmp_path / "memory.git")

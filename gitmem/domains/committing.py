@@ -19,7 +19,7 @@ from gitmem.domains.projects import project_path
 from gitmem.domains.sessions import LiveSession
 from gitmem.domains.work.record import OPEN, OverlappingWork, overlapping, works
 from gitmem.errors import NotFound
-from gitmem.git.repository import run_git
+from gitmem.git.repository import LOG, run_git
 from gitmem.memory.memory import Memory
 from gitmem.names import now, shown
 
@@ -126,7 +126,7 @@ def _claimed_paths(memory: Memory, project: str, agent: str) -> set[str]:
         return set()
     folder = f"projects/{project}/backlog"
     listed = run_git(
-        memory.path, "-c", "core.quotePath=false", "log", f"--since={_CLAIMED_WITHIN}", f"-n{_CLAIMS_MOST}", "--fixed-strings",
+        memory.path, "-c", "core.quotePath=false", *LOG, f"--since={_CLAIMED_WITHIN}", f"-n{_CLAIMS_MOST}", "--fixed-strings",
         f"--author={agent} <{agent}@gitmem>", "--format=", "--name-only", "--no-renames", head, "--", folder,
     )
     return {line for line in listed.splitlines() if line}

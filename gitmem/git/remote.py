@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -14,7 +13,7 @@ from typing import IO, Literal
 from msgspec import Struct, field
 
 from gitmem.errors import GitmemError
-from gitmem.git.repository import run_git
+from gitmem.git.repository import git_program, run_git
 from gitmem.names import shown
 
 # Told while objects travel: what is being done, how much of it is done, and how much there is.
@@ -227,15 +226,12 @@ def run(
     progress: Progress | None = None, environment: Mapping[str, str] | None = None,
 ) -> tuple[int, str, str]:
     """Run a git command that talks to another repository: its exit code, its output, and what it said."""
-    program = shutil.which("git")
-    if program is None:
-        raise GitmemError("There is no git program on PATH.", fix="Install git 2.31 or newer.")
     known = {k: v for k, v in os.environ.items() if k not in _OWN_VARIABLES} | {"LC_ALL": "C"} | dict(environment or {})
     if not asks:
         known["GIT_TERMINAL_PROMPT"] = "0"
     # in a session of its own ssh finds no terminal to ask at, and all that git starts can be ended together
     process = subprocess.Popen(
-        [program, "-C", str(folder), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [git_program(), "-C", str(folder), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=known, start_new_session=not asks,
     )  # fmt: skip
     said: list[str] = []

@@ -24,6 +24,8 @@ MAIN = "refs/heads/main"
 PROPOSALS = "refs/heads/proposals/"
 CLOSED = "refs/tags/closed/"  # what proposals were that were closed without being merged; any clone brings tags along
 NO_COMMIT = "0" * 40  # how git names the commit of a ref that is not there
+# A person's log.showSignature would put lines of its own before the format of each commit.
+LOG = ("log", "--no-show-signature")
 
 # What `git receive-pack`, `gc` and a power cut must find set. Every value is one that plain git knows.
 SETTINGS: tuple[tuple[str, str], ...] = (
@@ -58,6 +60,13 @@ class ShallowHistory(GitmemError):
             f"This clone has only the newest part of the history: {what}.",
             fix="Ask where the whole memory is, or get the rest with: git fetch --unshallow, in the clone's folder.",
         )
+
+
+class NoGit(GitmemError):
+    """There is no git program."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no git program on PATH.", fix="Install git 2.31 or newer.")
 
 
 class GitFailed(GitmemError):
@@ -179,13 +188,17 @@ def git_version() -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", run_git(Path.cwd(), "--version"))[:2])
 
 
+def git_program() -> str:
+    """Where the git program is. Raises NoGit."""
+    if program := shutil.which("git"):
+        return program
+    raise NoGit
+
+
 def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     """The output of one git command in `folder`. Raises GitFailed with what git said."""
-    program = shutil.which("git")
-    if program is None:
-        raise GitmemError("There is no git program on PATH.", fix="Install git 2.31 or newer.")
     done = subprocess.run(
-        [program, "-C", str(folder), *arguments], input=stdin, capture_output=True, text=True, errors="replace",
+        [git_program(), "-C", str(folder), *arguments], input=stdin, capture_output=True, text=True, errors="replace",
         env=git_environment(),
     )
     if done.returncode:
