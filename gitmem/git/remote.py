@@ -158,7 +158,7 @@ class Remote(Struct, frozen=True):
         )  # fmt: skip
         for tries_left in reversed(range(_TRIES)):
             try:
-                self._run("fetch", *how, *options, self.name, *refspecs)
+                self._run("fetch", *how, *options, "--", self.name, *refspecs)
                 return
             except TransferFailed as error:
                 # another process fetches the same: what it brings is as good
@@ -177,11 +177,11 @@ class Remote(Struct, frozen=True):
         missing = [line[1:] for line in listing.splitlines() if line.startswith("?")]
         if missing:
             how = ("--no-tags", "--no-filter", "--no-write-fetch-head", "--no-auto-maintenance", "--stdin")
-            self._run("fetch", *self._progress_option("--quiet"), *how, self.name, stdin="\n".join(missing))
+            self._run("fetch", *self._progress_option("--quiet"), *how, "--", self.name, stdin="\n".join(missing))
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """The refs of the other side."""
-        output = self._run("ls-remote", "--refs", self.name, *patterns)
+        output = self._run("ls-remote", "--refs", "--", self.name, *patterns)
         return {name: oid for oid, name in (line.split("\t", 1) for line in output.splitlines())}
 
     def push(self, updates: Sequence[Update]) -> list[Pushed]:
@@ -189,7 +189,7 @@ class Remote(Struct, frozen=True):
         leases = [f"--force-with-lease={each.ref}:{each.old}" for each in updates]
         moves = [f"{each.new}:{each.ref}" for each in updates]
         code, output, said = self._outcome(
-            "push", "--porcelain", *self._progress_option("--no-progress"), "--no-verify", *leases, self.name, *moves
+            "push", "--porcelain", *self._progress_option("--no-progress"), "--no-verify", *leases, "--", self.name, *moves
         )
         results = dict(_results(output))
         if code and not results:
