@@ -1,10 +1,11 @@
 """Refs: read, listed, and moved by durable compare-and-swap."""
 
+import fcntl
 import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -176,10 +177,28 @@ class Refs:
                 # A program that was killed leaves its lock file; git holds one for milliseconds. It is watched,
                 # since the age that its time stamp tells is wrong when a clock was set or a machine slept.
                 elif time.monotonic() - since > _LOCK_STALE_SECONDS:
-                    lock.unlink(missing_ok=True)
+                    _remove(lock, seen)
                 if time.monotonic() > deadline:
                     raise RefLocked(str(lock)) from None
                 time.sleep(0.005)
+
+
+@contextmanager
+def alone_at(folder: Path) -> Iterator[None]:
+    """Keep other processes of gitmem out, by a lock on the folder itself: it leaves no file behind."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
+def _remove(lock: Path, seen: tuple[int, int] | None) -> None:
+    # several may have watched the same one: what the first of them holds since must not go with the second
+    with alone_at(lock.parent):
+        if _identity(lock) == seen:
+            lock.unlink(missing_ok=True)
 
 
 def _content(path: str) -> str:

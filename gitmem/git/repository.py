@@ -1,12 +1,11 @@
 """One bare repository on this machine: where it is, what it is set to, its objects and refs."""
 
-import fcntl
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cached_property
 from heapq import heappop, heappush
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from gitmem.errors import GitmemError
 from gitmem.git.marks import Marks
 from gitmem.git.objects import Commit, Objects
-from gitmem.git.refs import Refs
+from gitmem.git.refs import Refs, alone_at
 
 if TYPE_CHECKING:
     from gitmem.git.past import Past
@@ -98,7 +97,7 @@ class Repository:
         except OSError as error:
             if not path.exists():
                 raise NotARepository(path, f"nothing can be made there: {error.strerror}") from None
-        with _alone_at(path):
+        with alone_at(path):  # agents' servers start together on a new memory
             if path.is_dir() and not any(path.iterdir()):
                 run_git(path, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
             repository = cls(path)
@@ -157,17 +156,6 @@ class Repository:
                 if parent not in seen:
                     seen.add(parent)
                     heappush(waiting, (-self.objects.commit(parent).time.timestamp(), len(seen), parent))
-
-
-@contextmanager
-def _alone_at(path: Path) -> Iterator[None]:
-    # agents' servers start together on a new memory; the lock is on the folder itself, so it leaves no file behind
-    number = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(number)
 
 
 def _checked(path: Path) -> Path:
