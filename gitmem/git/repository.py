@@ -132,7 +132,7 @@ class Repository:
 
     @cached_property
     def private(self) -> Path:
-        """Gitmem's own folder inside the repository, for locks and caches; safe to lose."""
+        """Gitmem's own folder inside the repository, for locks and caches; all but the hooks' configuration is safe to lose."""
         folder = self.path / "gitmem"
         with suppress(OSError):  # a read-only memory is read without it; a write says what is wrong
             folder.mkdir(exist_ok=True)
