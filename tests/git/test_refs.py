@@ -1,4 +1,4 @@
-"""Refs are moved durably, or not at all."""
+"""Refs are moved durably, or not at all; and lock files that a killed program left behind."""
 
 import os
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gitmem.git import refs
 from gitmem.git.refs import NotFlushed
 from gitmem.git.repository import MAIN, Repository, run_git
 
@@ -78,3 +79,15 @@ def test_a_move_that_cannot_be_taken_back_is_said_to_be_there(repository: Reposi
         repository.refs.swap(MAIN, first, second)
     assert repository.refs.read(MAIN) == second
     assert list((repository.path / "refs/heads").iterdir()) == [repository.path / MAIN]
+
+
+def test_of_two_that_watched_a_left_lock_the_second_does_not_take_the_lock_of_the_first(tmp_path: Path):
+    lock = tmp_path / "main.lock"
+    lock.touch()
+    os.utime(lock, (0, 0))
+    seen = refs._identity(lock)
+    refs._remove(lock, seen)
+    assert not lock.exists()
+    lock.write_text("of the first")
+    refs._remove(lock, seen)
+    assert lock.read_text() == "of the first"

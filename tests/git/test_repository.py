@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
+from gitmem.git import bundles, remote
+from gitmem.git.history import log
+from gitmem.git.repository import MAIN, GitFailed, NoGit, Repository, run_git
+from gitmem.git.worktrees import tree_of_files
 
 
 def test_git_keeps_the_settings_of_the_machine_and_forgets_the_callers_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -32,3 +35,17 @@ def test_git_gc_keeps_when_pushes_arrived_and_drops_what_never_did(tmp_path: Pat
     assert list(repository.refs.pushes(MAIN)) == [first, second]
     with pytest.raises(GitFailed):
         run_git(repository.path, "cat-file", "-e", lost)
+
+
+def test_without_a_git_program_all_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    repository = Repository.init(tmp_path / "memory.git")
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    for call in (
+        lambda: run_git(tmp_path, "status"),
+        lambda: next(log(repository, "HEAD")),
+        lambda: tree_of_files(tmp_path).__enter__(),
+        lambda: remote.run(tmp_path, "ls-remote"),
+        lambda: bundles.run_with_progress(tmp_path, ("gc",), lambda *_: None),
+    ):
+        with pytest.raises(NoGit):
+            call()
