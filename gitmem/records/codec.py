@@ -247,11 +247,18 @@ def _mapping_entries(head: str, node: yaml.MappingNode) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
     seen: set[int] = set()
     starts = [key.start_mark.index for key, _ in node.value] + [len(head)]
+    in_lines = not node.flow_style and all(key.start_mark.column == 0 for key, _ in node.value)
     for position, (key, value) in enumerate(_pairs(node, seen)):
-        text = head[starts[position] : starts[position + 1]]
+        # what does not begin its lines cannot be cut out of the text: it is written anew
+        text = head[starts[position] : starts[position + 1]] if in_lines else _written_alone(node.tag, key, value)
         plain = _plain_value(value, seen)
         entries[key.value] = _Entry(plain, text if text.endswith("\n") else text + "\n", key.start_mark.line)
     return entries
+
+
+def _written_alone(tag: str, key: yaml.Node, value: yaml.Node) -> str:
+    alone = yaml.MappingNode(tag, [(key, value)], flow_style=False)
+    return str(yaml.serialize(alone, Dumper=_Dumper, allow_unicode=True, width=1_000_000))
 
 
 def _pairs(node: yaml.MappingNode, seen: set[int]) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:

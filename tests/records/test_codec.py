@@ -118,6 +118,21 @@ def test_unknown_keys_survive_a_rewrite_as_they_were_typed():
     assert "tags:\n- new\n" in rewritten
 
 
+@pytest.mark.parametrize("front", [
+    "{title: x, foo: {bar: [1, 'é']}}\n", "{\ntitle: x,\nfoo: {bar: [1, 'é']}\n}\n", "title: x\n? foo\n: bar: [1, 'é']\n",
+    "  title: x\n  foo:\n    bar: [1, 'é']\n", "? title\n: x\n? foo\n:\n  bar:\n  - 1\n  - 'é'\n",
+])  # fmt: skip
+def test_unknown_keys_survive_a_rewrite_however_they_stand(front: str):
+    kind = KINDS["knowledge"]
+    read = decode(kind, PATH, file(front))
+    assert (read.problems, read.record.title) == ((), "x")
+    again = encode(replace(read.record, title="y"))
+    assert yaml.safe_load(again.decode().split("---\n")[1])["foo"] == {"bar": [1, "é"]}
+    twice = decode(kind, PATH, again)
+    assert twice.problems == ()
+    assert encode(twice.record) == again
+
+
 def test_text_that_looks_like_another_type_stays_text():
     found = decode(KINDS["knowledge"], PATH, file("title: 1.10\ntags: [on, 007, null, 2026-01-01]\n"))
     assert isinstance(found.record, Knowledge)
