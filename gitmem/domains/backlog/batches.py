@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from gitmem.desk import Conflict, Desk
+from gitmem.desk import Desk
 from gitmem.domains.backlog.dependencies import check_circles
 from gitmem.domains.backlog.drafting import (
     MEND,
@@ -86,7 +86,7 @@ def batch_backlog(desk: Desk, action: Action, items: tuple[dict[str, Json], ...]
     Args:
         action: create, update, complete or delete.
         items: at most 200, each with the arguments of add_backlog_item, update_backlog_item or complete_backlog_item,
-            or the id alone to delete it; project in one to create says where.
+            or with the id (and if_version) to delete it; project in one to create says where.
         reason: why, for those who read the history.
     """
     if not 1 <= len(items) <= ITEMS_MAX:
@@ -191,13 +191,7 @@ def _update(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) -> S
     if "reason" in given:
         problems.append(BadArgument("reason is of the whole batch.", fix="Pass it beside items."))
     old = _found(desk, given, problems, everywhere=bool(given.get("project")))
-    if old is None:
-        return None
-    try:
-        check_version(old, given.get("if_version", ""))
-    except Conflict as conflict:
-        problems.append(conflict)
-    return Step(old, revised(desk, old, given, problems))
+    return Step(old, revised(desk, old, given, problems)) if old else None
 
 
 def _completing(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) -> Step | None:
@@ -209,6 +203,9 @@ def _completing(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) 
 
 def _deletion(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) -> Step | None:
     given = _loaded(complete_backlog_item.__name__, item, problems)
+    fix = "delete takes id and if_version; complete takes the others and keeps the item."
+    lost = (name for name in given if name not in ("id", "if_version"))
+    problems += [BadArgument(f"{name} says nothing about an item that is deleted.", fix=fix) for name in lost]
     old = _found(desk, given, problems)
     if old is not None and not _may_delete(desk, old):
         problems.append(NotYourItem(old))
@@ -230,10 +227,12 @@ def _loaded(verb_name: str, item: dict[str, Json], problems: list[GitmemError]) 
 
 
 def _found(desk: Desk, given: dict[str, Any], problems: list[GitmemError], *, everywhere: bool = False) -> BacklogItem | None:
-    if not given.get("id"):
-        return None
+    """The item that is meant, also if it is at another version than the one that was looked at: that is a problem then."""
+    old = None
     try:
-        return find_item(desk, given["id"], everywhere=everywhere)
+        if "id" in given:  # that it is missing is known by now
+            old = find_item(desk, given["id"], everywhere=everywhere)
+            check_version(old, given.get("if_version", ""))
     except GitmemError as problem:
         problems.append(problem)
-        return None
+    return old
