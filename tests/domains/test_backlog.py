@@ -717,6 +717,16 @@ def test_a_deletion_takes_nothing_that_would_be_lost_with_the_item(team: Team, n
     assert f"items[0]: {name} says nothing about an item that is deleted. delete takes id and if_version" in refused.message
 
 
+@pytest.mark.parametrize(("action", "name"), [
+    *((action, name) for action in ("create", "update", "complete", "delete") for name in ("as_proposal", "session_id")),
+    ("complete", "project"), ("delete", "project"), ("update", "reason"),
+])  # fmt: skip
+def test_what_holds_for_a_whole_batch_is_not_dropped_from_an_item(team: Team, action: str, name: str):
+    item = {"title": "One"} if action == "create" else {"id": add(team, "One")}
+    refused = team.refusal("batch_backlog", action=action, items=[{**item, name: "to be looked at"}])
+    assert refused.message.splitlines()[1:] == [f"- items[0]: {name} is of the whole batch. Pass it beside items."]
+
+
 @pytest.mark.parametrize("items", [[], [{"title": "x"}] * 201], ids=["none", "too many"])
 def test_a_batch_has_a_bound(team: Team, items: list[dict[str, str]]):
     assert "1 to 200 are accepted" in team.refusal("batch_backlog", action="create", items=items).fix
