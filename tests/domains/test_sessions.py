@@ -81,8 +81,23 @@ def test_ending_a_session_again_does_only_what_was_left(team: Team):
     git(team.memory.path, "-c", "core.hooksPath=/dev/null", "update-ref", live, f"{live}~1")
     again = team.call("end_session", session=session, summary="something else")
     assert again["path"] == first["path"]
+    assert "NOT kept, because it differs: summary." in again["note"]
     assert sessions.count_live(team.memory) == 0
     assert team.call("get_session", id=session)["summary"] == "done"
+
+
+def test_ending_a_session_again_with_something_else_says_that_it_was_not_kept(team: Team):
+    session = team.call("start_session")["session_id"]
+    sent = {"summary": "done", "files_modified": ["a.py"], "learnings": ["l"], "handoff_notes": "one\r\ntwo"}
+    first = team.call("end_session", session=session, arguments=sent)
+    for same in (sent, {}, {"summary": "done"}):
+        assert team.call("end_session", session=session, arguments=same)["note"] == first["note"]
+    again = team.call("end_session", session=session, arguments={**sent, "learnings": ["more"], "handoff_notes": "one"})
+    assert again["note"] == (
+        "it had ended before, and what was kept then stays; NOT kept, because it differs: learnings, handoff_notes. "
+        "store with memory_type='handoff' keeps what the next one has to know"
+    )
+    assert team.call("get_session", id=session)["handoff_notes"] == "one\ntwo"
 
 
 def test_sessions_are_listed_and_read_live_and_ended(team: Team):
