@@ -41,11 +41,17 @@ def file_versions(repository: Repository, head: str, name: str) -> Iterator[File
         yield from _with_moves([FileVersion(commit, path, new, old, path) for path, new, old in blobs])
 
 
-def path_versions(repository: Repository, head: str, *paths: str, since: datetime | None = None) -> Iterator[FileVersion]:
-    """The commits that touched these files, or files in these folders, children first; none that is older than `since`."""
+def path_versions(
+    repository: Repository, head: str, *paths: str, since: datetime | None = None, deletions: bool = False
+) -> Iterator[FileVersion]:
+    """The commits that touched these files, or files in these folders, children first; none that is older than `since`.
+
+    With `deletions`, only what took files away; then a file that went to another folder counts as well.
+    """
     arguments = ["--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z", "--topo-order"]
     # a merge is told as what it changed on main, so that what was settled in a merge is found as well
     arguments += ["--diff-merges=first-parent", *([f"--since={format_time(since)}"] if since else [])]
+    arguments += ["--diff-filter=D"] if deletions else []
     output = run_git(repository.path, "log", *arguments, head, "--", *(f":(literal){path}" for path in paths))
     for block in output.split("\x01")[1:]:
         oid, _, rest = block.partition("\0")
