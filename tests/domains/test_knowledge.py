@@ -189,6 +189,13 @@ def test_an_id_may_be_shortened_to_the_start_of_its_digits(team: Team, part: int
     assert team.call("get_by_id", id=made.rpartition("-")[2][:part])["id"] == made
 
 
+def test_the_end_of_an_ids_digits_means_nothing_and_the_refusal_says_what_does(team: Team):
+    made = team.call("record_learning", topic="Cut", content="Short.")["id"]
+    refused = team.refusal("get_by_id", id=made[-5:])
+    assert refused.message == f"There is no record '{made[-5:]}'."
+    assert "cut to its last part, and that to its first four or more digits" in refused.fix
+
+
 def test_links_wikilinks_and_backlinks_are_followed_in_both_directions(team: Team):
     target = learn(team)
     source = team.call("store", title="Client design", content=f"See [[{target}]] and [[Retries back off]].", links=[{"rel": "uses", "to": target}])["id"]
