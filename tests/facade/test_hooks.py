@@ -51,7 +51,7 @@ def test_the_status_tells_what_is_in_force_and_what_runs_after_it(code: Path, te
 
 def test_a_name_that_nobody_can_have_and_a_project_that_is_not_there_are_refused(code: Path, team: Team, tmp_path: Path):
     before, where = hooks_of(code), ("hooks", "install", "--yes", "--repo", str(team.memory.path))
-    assert "'A B' is no name for an agent" in gitmem(code, *where, "--project", "web", "--agent", "A B", code=1)
+    assert "'A B' cannot be the name of an agent" in gitmem(code, *where, "--project", "web", "--agent", "A B", code=1)
     told = gitmem(code, *where, "--project", "wep", code=1)
     assert told == (
         "There is no project 'wep' in this memory.\n"
