@@ -335,6 +335,10 @@ def list_sessions(
     ended, total = _ended_sessions(desk, agent, max(1, most - len(live))) if status != "active" else ([], 0)
     sessions: list[LiveSession | Session] = [*live, *ended]
     found = [_summary(each) for each in sessions[:most]]
+    if agent and not found and not _ended_sessions(desk, agent, 1)[1]:  # of a worker that left, nothing else tells
+        from gitmem.domains.people import check_known  # imported late: who is known is told by live sessions
+
+        check_known(desk, agent)
     return SessionList(tuple(found), len(found), len(live) + total)
 
 

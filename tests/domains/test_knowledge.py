@@ -154,6 +154,16 @@ def test_history_blame_and_diff_tell_who_changed_what(team: Team):
     assert team.call("diff", id=made)["diff"].splitlines()[-2:] == ["-Two.", "+Second."]
 
 
+def test_recent_changes_of_somebody_who_never_changed_anything_are_refused(team: Team):
+    team.call("project", arguments={"action": "add_agent", "name": "web"}, member="ben")
+    founder = git(team.memory.path, "log", "--format=%an", "--max-parents=0", "main").strip()
+    for known in ("ann", "ben", founder):  # the last is no member, but there are commits of theirs
+        assert team.call("recent_changes", arguments={"agent": known, "since": "2099-01-01"})["count"] == 0
+    refused = team.refusal("recent_changes", arguments={"agent": "ghost"})
+    assert refused.message == "'ghost' is no member of web and was never seen there."
+    assert "ann, ben" in refused.fix
+
+
 def test_recent_changes_are_those_of_the_project_and_of_one_agent_if_asked(team: Team):
     team.call("project", action="create", name="other", project="")
     learn(team)

@@ -113,6 +113,17 @@ def test_sessions_are_listed_and_read_live_and_ended(team: Team):
     assert two in team.refusal("get_session", id=two[:-1]).fix
 
 
+def test_sessions_of_somebody_whom_nobody_knows_are_refused_and_of_those_who_were_there_listed(team: Team):
+    worker = team.call("start_session", agent="worker_1", spawned_by="ann")["session_id"].removeprefix("web_").rpartition("_")[0]
+    team.call("end_session", agent=worker, summary="done")
+    for status, total in (("all", 1), ("active", 0), ("ended", 1)):
+        assert team.call("list_sessions", arguments={"agent": worker, "status": status})["total"] == total
+    assert team.call("list_sessions", arguments={"agent": "ann"})["total"] == 0  # a member
+    refused = team.refusal("list_sessions", arguments={"agent": "an"})
+    assert refused.message == "'an' is no member of web and was never seen there."
+    assert "Did you mean ann?" in refused.fix
+
+
 def test_a_session_of_an_unknown_project_is_refused_with_near_names(team: Team):
     refused = team.refusal("start_session", project="wep")
     assert "Did you mean web?" in refused.fix
