@@ -13,6 +13,7 @@ from gitmem.records.kind import Record, kind_of
 from gitmem.records.shape import Json, shape_of
 from gitmem.verbs import Answer, Verb
 
+NOTHING_NEW = "it is so already; nothing was written"
 NOT_YET = "Proposed, and not in the memory yet."
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})  # what most values are, told without a closer look

@@ -9,13 +9,12 @@ from gitmem.errors import Refused
 from gitmem.git.hooking import MARK, OURS, hook_text, refreshing
 from gitmem.git.repository import Repository
 from gitmem.git.steps import take
-from gitmem.memory.caller import Caller
+from gitmem.memory.caller import GITMEM
 from gitmem.memory.memory import FOUNDING, Memory
 from gitmem.memory.pending import Stale
 
-__all__ = ["FOUNDER", "HOOKS", "NotEmpty", "found", "hook_is_installed", "hook_text", "install_hooks"]
+__all__ = ["HOOKS", "NotEmpty", "found", "hook_is_installed", "hook_text", "install_hooks"]
 
-FOUNDER = Caller("gitmem", "none")
 HOOKS = OURS["memory"]
 # A leading dot would hide the file among the templates.
 _FILE_NAMES = {"gitattributes": ".gitattributes"}
@@ -42,7 +41,7 @@ def found(path: Path) -> tuple[Memory, bool]:
 def _first_commit(memory: Memory) -> None:
     try:
         # without the id, memories that are made at the same second would begin with the same commit
-        with memory.transaction(memory.view(), FOUNDER, FOUNDING, body=f"Memory {secrets.token_hex(16)}") as change:
+        with memory.transaction(memory.view(), GITMEM, FOUNDING, body=f"Memory {secrets.token_hex(16)}") as change:
             for name, data in _templates():
                 change.put_file(name, data)
     except Stale:
@@ -64,5 +63,3 @@ def hook_is_installed(repository: Repository, name: str) -> bool:
     """Whether the repository has gitmem's hook, ready to run."""
     file = repository.path / "hooks" / name
     return file.is_file() and MARK in file.read_text() and bool(file.stat().st_mode & 0o111)
-
-

@@ -10,6 +10,7 @@ from gitmem.errors import BadArgument
 NAME_MAX = 80
 SLUG_MAX = 48
 HEX_DIGITS = 8
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 _ID = re.compile(r"(?:[a-z0-9][a-z0-9-]*-)?([0-9a-f]{6,40})")
@@ -43,6 +44,11 @@ def in_a_line(text: str, width: int) -> str:
     """The text on one line, cut to `width` characters."""
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def folded(text: str) -> str:
+    """A text as those that say the same have it: without regard to case and white space."""
+    return " ".join(text.split()).casefold()
 
 
 def _suggestion(name: str) -> str:

@@ -26,6 +26,7 @@ DESK_ARGUMENTS = {
     "session_id": "your session, if the server does not know you in another way",
     "as_proposal": "true, or the reason, to propose it for review instead of writing it at once",
 }
+VERSION_MIN = 4  # digits of a version or commit that are taken for it
 # Spellings that other memory servers' clients use, accepted everywhere.
 ALIASES = {"claude_instance": "agent", "doc_id": "id", "item_id": "id", "message_id": "id", "func_id": "id"}
 
@@ -266,23 +267,32 @@ def proposable(called: Verb) -> bool:
 def _as_proposal(called: Verb, arguments: Mapping[str, Json]) -> tuple[Mapping[str, Json], str | None]:
     """The verb's arguments, and the reason with which it is to be proposed; None if it is not."""
     own = {name: value for name, value in arguments.items() if name != "as_proposal"}
-    match arguments.get("as_proposal"):
-        case None | False | "" | "false":
-            return own, None
-        case True | "true":
-            reason = ""
-        case str() as reason:
-            pass
-        case other:
-            raise BadArgument(f"as_proposal is {shown(str(other))}.", fix="Send true, or the reason as text.")
+    asked = arguments.get("as_proposal")
+    try:
+        given = "" if asked is None else str(asked).lower() if isinstance(asked, bool) else shape_of(str).load(asked)
+    except Mismatch as mismatch:
+        what = mismatch.problems[0][1]
+        raise BadArgument(f"as_proposal {what}.", fix="Send true, or the reason as text.") from None
+    word = given.strip().lower()
+    if word in ("", "false"):
+        return own, None
+    reason = "" if word == "true" else given
     if not proposable(called):
         raise NotProposable(called.name, at_once=called.writes)
     return own, reason
 
 
 def check_version(current: Record | None, if_version: str) -> None:
-    """Refuse an edit that was made from another version than the current one; None: there is none any more."""
+    """Refuse an edit that was made from another version than the current one; None: there is none any more.
+
+    Raises Conflict, or BadArgument for what is no version.
+    """
     given = if_version.strip().lower()
+    if given and len(given) < VERSION_MIN:
+        raise BadArgument(
+            f"if_version is {shown(given)}, which fits many versions.",
+            fix=f"Pass the version as it was told, or its first {VERSION_MIN} digits or more.",
+        )
     if given and current is None:
         raise Conflict(
             f"There is no version {shown(if_version, 20)} here: somebody removed it meanwhile, or it is in the other scope.",

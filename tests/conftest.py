@@ -14,10 +14,10 @@ from gitmem import verbs
 from gitmem.answers import structured
 from gitmem.desk import Desk
 from gitmem.errors import GitmemError
-from gitmem.founding import FOUNDER, found
+from gitmem.founding import found
 from gitmem.git.repository import Repository
 from gitmem.index.search import Index
-from gitmem.memory.caller import Caller
+from gitmem.memory.caller import GITMEM, Caller
 from gitmem.memory.memory import Memory
 
 settings.register_profile("gitmem", deadline=None)  # how long an example takes tells of the machine, not of the code
@@ -37,6 +37,19 @@ def _pinned(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     poisoned = home / "poisoned"
     poisoned.write_text("no test may use the default place")
     monkeypatch.setenv("XDG_DATA_HOME", str(poisoned))
+
+
+@pytest.fixture
+def signing(tmp_path: Path) -> None:
+    """The person signs what they commit, and has git tell of signatures whenever it shows commits."""
+    key = tmp_path / "signing-key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    (tmp_path / "signers").write_text(f"pat@example.com {key.with_suffix('.pub').read_text()}")
+    for name, value in (
+        ("gpg.format", "ssh"), ("user.signingKey", str(key)), ("gpg.ssh.allowedSignersFile", str(tmp_path / "signers")),
+        ("commit.gpgSign", "true"), ("log.showSignature", "true"),
+    ):  # fmt: skip
+        git(tmp_path, "config", "--global", name, value)
 
 
 @pytest.fixture
@@ -81,7 +94,7 @@ class Team:
 
     def write(self, path: str, text: str) -> None:
         """Put a file into main as the memory itself would."""
-        with self.memory.transaction(self.memory.view(), FOUNDER, f"write {path}") as change:
+        with self.memory.transaction(self.memory.view(), GITMEM, f"write {path}") as change:
             change.put_file(path, text.encode())
 
     def close(self) -> None:

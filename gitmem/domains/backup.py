@@ -15,14 +15,14 @@ from gitmem.git import bundles
 from gitmem.git.bundles import Bundle, Content, Draft, Progress
 from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
 from gitmem.memory.memory import Memory
-from gitmem.names import format_time, now
+from gitmem.names import format_time, name_problem, now
 
 FORMAT_VERSION = 1
 ARCHIVE = "archive/"
 LOG = f"logs/{MAIN}"  # when pushes arrived, which their commits do not tell
 # What a memory was told of other places. Nothing else of its configuration goes along: git's can name programs to run.
 _KEPT_SETTINGS = ("gitmem.",)
-_KEPT_OF_REMOTES = frozenset({"url", "pushurl", "fetch", "push", "tagopt"})
+_KEPT_OF_REMOTES = frozenset({"url", "pushurl", "fetch", "push", "tagopt", "gitmem"})
 _TRIES = 5  # to see all refs hold still, and to write past upkeep, which may take packs away
 
 
@@ -161,7 +161,8 @@ def _kept_settings(path: Path) -> Iterator[tuple[str, str]]:
 def is_kept(name: str) -> bool:
     """Whether a git setting belongs to a backup."""
     section, _, rest = name.partition(".")
-    return name.startswith(_KEPT_SETTINGS) or (section == "remote" and rest.rpartition(".")[2] in _KEPT_OF_REMOTES)
+    remote, _, key = rest.rpartition(".")
+    return name.startswith(_KEPT_SETTINGS) or (section == "remote" and key in _KEPT_OF_REMOTES and not name_problem(remote))
 
 
 def _without_password(value: str) -> str:

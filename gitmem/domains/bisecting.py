@@ -148,5 +148,3 @@ def _from_anywhere(script: str) -> str:
         raise BadArgument(f"{shown(script)} is not executable.", fix=fix)
     quoted = str(path.absolute()).replace("'", "'\\''")
     return f"'{quoted}'"
-
-

@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Desk, Scope
 from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import BadArgument, NotFound, Refused, closest
-from gitmem.names import check_name, now, shown
+from gitmem.names import check_name, folded, now, shown
 from gitmem.records.check import a_name, at_most, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import keyed, whoever_last
@@ -22,7 +23,6 @@ NOTES_MAX = 2000
 Action = Literal["create", "get", "add", "check", "uncheck", "remove", "delete", "list"]
 _LISTED_IN_ERRORS = 20
 _BRIEFED_MAX = 10
-_NOTHING_NEW = "it is so already; nothing was written"
 
 
 class ChecklistItem(Struct, frozen=True, kw_only=True):
@@ -47,11 +47,6 @@ def items_are_lines(items: tuple[ChecklistItem, ...]) -> str | None:
             return f"has the item {shown(item.text)} twice; each is accepted once"
         seen.add(folded(item.text))
     return None
-
-
-def folded(text: str) -> str:
-    """A text as those that say the same have it: without regard to case and white space."""
-    return " ".join(text.split()).casefold()
 
 
 @kind
@@ -234,7 +229,7 @@ def _land(desk: Desk, action: str, old: Checklist | None, new: Checklist, item: 
         raise BadArgument(f"The checklist {new.name} {problems}.", fix="Nothing was written; send it again without that.")
     told = f": {item}" if item else ""
     with desk.transaction(f"checklist: {action} {new.name}{told}") as change:
-        return _answer(action, change.put(new), item, note=_NOTHING_NEW if new == old else None)
+        return _answer(action, change.put(new), item, note=NOTHING_NEW if new == old else None)
 
 
 def _answer(action: str, found: Checklist, item: str | None = None, *, note: str | None = None) -> ChecklistAnswer:

@@ -19,7 +19,7 @@ from gitmem.domains.projects import project_path
 from gitmem.domains.sessions import LiveSession
 from gitmem.domains.work.record import OPEN, OverlappingWork, overlapping, works
 from gitmem.errors import NotFound
-from gitmem.git.repository import run_git
+from gitmem.git.repository import LOG, run_git
 from gitmem.memory.memory import Memory
 from gitmem.names import now, shown
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # An item that was claimed longer ago, or before so many others of the same agent, is not looked for.
 _CLAIMED_WITHIN = "30.days"
 _CLAIMS_MOST = 50
-_FILES_MOST = 5  # told of one lock
 # What a pattern cannot hold; one character of any kind stands for it.
 _NOT_IN_PATTERNS = re.compile(r"[\x00-\x1f\x7f\\*?]|[^\x20-\U0010ffff]")
 
@@ -97,7 +96,7 @@ def _work(memory: Memory, project: str, agent: str, patterns: Iterable[str], mom
 # --- which item -------------------------------------------------------------------------------------
 
 
-def link_of(memory: Memory, project: str, agent: str, session_id: str = "") -> Link:
+def link_of(memory: Memory, project: str, agent: str, session_id: str) -> Link:
     """The item that an agent works on, if there is one and no doubt about it, and the session in which they do."""
     check_project(memory, project)
     live = [each for each in memory.view(sessions.place_of(project)).records(LiveSession) if each.agent == agent]
@@ -127,7 +126,7 @@ def _claimed_paths(memory: Memory, project: str, agent: str) -> set[str]:
         return set()
     folder = f"projects/{project}/backlog"
     listed = run_git(
-        memory.path, "-c", "core.quotePath=false", "log", f"--since={_CLAIMED_WITHIN}", f"-n{_CLAIMS_MOST}", "--fixed-strings",
+        memory.path, "-c", "core.quotePath=false", *LOG, f"--since={_CLAIMED_WITHIN}", f"-n{_CLAIMS_MOST}", "--fixed-strings",
         f"--author={agent} <{agent}@gitmem>", "--format=", "--name-only", "--no-renames", head, "--", folder,
     )
     return {line for line in listed.splitlines() if line}

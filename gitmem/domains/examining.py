@@ -14,6 +14,7 @@ from gitmem.domains.doctor import Finding, Health
 from gitmem.domains.sessions import count_live
 from gitmem.errors import GitmemError
 from gitmem.git.maintenance import LOOSE_MAX, LOOSE_REFS_MAX, PACKS_MAX
+from gitmem.git.objects import MissingObject
 from gitmem.git.repository import SETTINGS, Repository, run_git
 from gitmem.index.schema import SCHEMA_VERSION
 from gitmem.index.store import Damaged, Missing, Store
@@ -155,11 +156,13 @@ def _index(memory: Memory) -> Iterator[Finding]:
     head = memory.head()
     try:
         base = Store(memory.repository.private / f"index-v{SCHEMA_VERSION}").open()
+        if base.commit:
+            memory.repository.objects.commit(base.commit)
     except Missing:
         yield Finding("index", "ok", "there is none yet; the first search builds it")
-    except Damaged as damage:
+    except (Damaged, MissingObject) as damage:
         help_ = "Run: gitmem reindex (or the next search does it)."
-        yield Finding("index", "warning", f"cannot be read: {damage}", help_, "index")
+        yield Finding("index", "warning", f"is of no use: {damage}", help_, "index")
     else:
         if not base.complete:
             yield Finding("index", "warning", "is being built, or its building was cut off", "Run: gitmem reindex", "index")

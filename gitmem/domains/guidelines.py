@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Desk
 from gitmem.domains.ownership.deciding import Deciding
 from gitmem.errors import BadArgument, NotFound, closest
@@ -75,7 +76,7 @@ class Guidelines(Struct, frozen=True):
 class UnknownGuideline(NotFound):
     """There is no guideline of this name."""
 
-    def __init__(self, name: str, place: str, known: list[str], *, is_shared: bool = False) -> None:
+    def __init__(self, name: str, place: str, known: list[str], *, is_shared: bool) -> None:
         near = closest(name, known)
         hint = f"Did you mean {' or '.join(near)}?" if near else "guidelines(action='list') shows them all."
         shared = f"{name} is a shared one: pass scope='shared'."
@@ -151,7 +152,7 @@ def _set(desk: Desk, name: str, scope: str, rule: str, priority: int | None, if_
         raise BadArgument("rule is missing.", fix="Say what to do, in a few lines.")
     asked = replace(old, rule=text or old.rule, priority=old.priority if priority is None else priority)
     if asked == before:
-        return _answer("it is so already; nothing was written", asked)
+        return _answer(NOTHING_NEW, asked)
     with desk.transaction(f"guideline: set {name}") as change:
         done = "proposed" if desk.proposes else "set; every agent gets it at the next start of a session"
         return _answer(done, change.put(replace(asked, author=desk.agent)))

@@ -15,7 +15,7 @@ from gitmem.memory.settings import settings_of
 from gitmem.memory.settlers import settler
 from gitmem.memory.view import View
 from gitmem.names import check_name, now, shown
-from gitmem.records.check import a_name, at_most, one_line, plain_text
+from gitmem.records.check import a_name, at_most, each, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import keyed
@@ -56,12 +56,15 @@ def a_capability(value: Capability) -> str | None:
 
 
 def members_are_named(members: tuple[Member, ...]) -> str | None:
-    """Member names are names, each once."""
-    names = [member.name for member in members]
-    for name in names:
-        if problem := a_name(name):
+    """Member names are names, each once; roles and paths are plain text."""
+    for member in members:
+        if problem := a_name(member.name):
             return f"has a member whose name {problem}"
-    return "has a member twice" if len(set(names)) != len(names) else None
+        if problem := plain_text(member.role) or at_most(500)(member.role):
+            return f"has a member, {member.name}, whose role {problem}"
+        if problem := each(one_line)(member.paths) or each(at_most(400))(member.paths) or at_most(100)(member.paths):
+            return f"has a member, {member.name}, whose paths do not fit: {problem}"
+    return "has a member twice" if len({member.name for member in members}) != len(members) else None
 
 
 @kind
@@ -71,7 +74,7 @@ class Project(Record):
     home: ClassVar[str] = "projects/{name}/project.yaml"
 
     name: str = field("the project's name", check=a_name, example="web-shop")
-    description: str = field("what the project is, in a few lines", index="text", default="", check=at_most(2000))
+    description: str = field("what the project is, in a few lines", index="text", default="", check=(at_most(2000), plain_text))
     created: datetime | None = field("when it was registered", default=None)
     members: tuple[Member, ...] = field(
         "who works on it", default=(), check=(at_most(500), members_are_named), merge=keyed("name", capabilities=keyed("name"))

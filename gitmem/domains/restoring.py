@@ -1,7 +1,6 @@
 """Restoring: a memory from its backups, checked before it is there, or nothing at all."""
 
 import json
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,16 +15,16 @@ from gitmem.errors import Refused
 from gitmem.git import bundles
 from gitmem.git.ancestry import is_ancestor
 from gitmem.git.bundles import Bundle, DamagedBackup, NotABackup, Progress
+from gitmem.git.durable import flush_file
 from gitmem.git.objects import MissingObject
 from gitmem.git.repository import MAIN, GitFailed, Repository, run_git
 from gitmem.memory import gate
-from gitmem.memory.caller import Caller
+from gitmem.memory.caller import GITMEM
 from gitmem.memory.memory import Memory
 from gitmem.names import parse_time, shown
 from gitmem.records.codec import Problem
 
 _SHOWN = 20  # problems
-
 
 
 class EarlierMissing(Refused):
@@ -164,10 +163,8 @@ def _put_files(bundle: Bundle, repository: Repository) -> None:
         if name == LOG or (name.startswith(ARCHIVE) and name.endswith(".bundle") and name.count("/") == 1):
             path = repository.path / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                file.write(repository.objects.blob(oid))
-                file.flush()
-                os.fsync(file.fileno())
+            path.write_bytes(repository.objects.blob(oid))
+            flush_file(path)
 
 
 def _set_settings(about: dict[str, object], repository: Repository) -> None:
@@ -190,6 +187,4 @@ def _gate_problems(memory: Memory) -> list[Problem]:
     view = memory.view()
     edits = {path: gate.Edit(None, entry) for path, entry in view.files()}
     nothing = memory.view(commit="")
-    return gate.check(gate.Change(nothing, edits, Caller("gitmem"), view.objects.blob, forced=True, several=True, proposed=True))
-
-
+    return gate.check(gate.Change(nothing, edits, GITMEM, view.objects.blob, forced=True, several=True, proposed=True))

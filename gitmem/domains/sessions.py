@@ -68,7 +68,7 @@ class Session(Record):
 
     id: str = field("`<project>_<agent>_<hex>`", index="keyword", check=a_session_id, example="web-shop_ann_3fa2b81c")
     agent: str = field("who worked", index="keyword", check=one_line, example="ann")
-    task: str = field("what they worked on", index="title", default="", check=at_most(2000))
+    task: str = field("what they worked on", index="title", default="", check=(at_most(2000), plain_text))
     started: datetime | None = field("when it began", default=None)
     ended: datetime | None = field("when it ended", default=None)
     summary: str = field("what was done", index="text", default="", check=(bytes_at_most(8 * 1024), plain_text))
@@ -76,7 +76,8 @@ class Session(Record):
         "paths that were changed", index="path", default=(), check=(at_most(500), each(one_line), each(at_most(400)))
     )
     learnings: tuple[str, ...] = field(
-        "what was found out, or ids of it", index="text", default=(), check=(at_most(100), each(at_most(1000)))
+        "what was found out, or ids of it", index="text", default=(),
+        check=(at_most(100), each(at_most(1000)), each(plain_text)),
     )
     handoff_notes: str = field(
         "what the next one has to know, in Markdown", index="text", default="", check=(bytes_at_most(BODY_MAX_BYTES), plain_text)
@@ -377,5 +378,3 @@ def get_session(desk: Desk, id: str) -> SessionDetail:  # noqa: A002  the argume
         ended.id, ended.agent, ended.project, "ended", ended.task, ended.started, ended.ended,
         ended.summary, ended.files_modified, ended.learnings, ended.handoff_notes,
     )
-
-

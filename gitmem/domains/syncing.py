@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gitmem.desk import TRIES
-from gitmem.memory.caller import Caller
+from gitmem.memory.caller import GITMEM
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale
 from gitmem.memory.telling import Lost, teller
@@ -14,8 +14,6 @@ from gitmem.records.kind import Record, kind_at
 if TYPE_CHECKING:
     from gitmem.desk import Desk
     from gitmem.domains.messages.record import Message
-
-TELLER = Caller("gitmem", "none")
 
 
 def told_local_only(desk: "Desk") -> str | None:
@@ -64,7 +62,7 @@ def _message(project: str, to: str, subject: str, why: str) -> "Message":
     moment = instant()
     text = f"{subject}, which the hub did not know of: {why}. It was brought together in a sync."
     return Message(
-        scope=f"projects/{project}", id=f"{slugify(subject)}-{secrets.token_hex(5)}", from_agent=TELLER.name, to=to,
+        scope=f"projects/{project}", id=f"{slugify(subject)}-{secrets.token_hex(5)}", from_agent=GITMEM.name, to=to,
         subject=subject, message=text, priority="urgent", category="blocker",
         sent=moment.replace(microsecond=0), microsecond=moment.microsecond,
     )  # fmt: skip
@@ -76,7 +74,7 @@ def _post(memory: Memory, message: "Message") -> None:
 
     for _ in range(TRIES):
         try:
-            with memory.transaction(memory.view(inboxes(message.project)), TELLER, message.subject, verb="sync") as change:
+            with memory.transaction(memory.view(inboxes(message.project)), GITMEM, message.subject, verb="sync") as change:
                 post(change, message)
         except Stale:
             continue

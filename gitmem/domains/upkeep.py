@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +27,12 @@ from gitmem.domains.ownership.codeowners import refresh
 from gitmem.domains.projects import project_path
 from gitmem.domains.sessions import LiveSession
 from gitmem.errors import GitmemError
-from gitmem.memory.caller import Caller
+from gitmem.memory.caller import GITMEM
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale, StorageFailed
 from gitmem.memory.settings import Settings, settings_of
 from gitmem.memory.view import Place, View
-from gitmem.names import name_problem, now
+from gitmem.names import LONG_AGO, name_problem, now
 from gitmem.records.kind import Record
 
 if TYPE_CHECKING:
@@ -40,13 +40,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-UPKEEP = Caller("gitmem")
 VERB = "upkeep"
 # The families of refs whose history is for looking back and not for good.
 FAMILIES = ("locks", "messages", "sessions")
 EVERY = timedelta(hours=1)
 _TRIES = 5
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 # --- what may go --------------------------------------------------------------------------------
@@ -105,17 +103,17 @@ def abandoned_sessions(look: Look) -> Iterator[str]:
     """Live sessions without a sign of life for long. They leave no handoff; the ref's history still has them."""
     idle = timedelta(days=look.settings.idle_days)
     followed: dict[str, datetime] = {}
-    for session in sorted(look.view.records(LiveSession), key=lambda each: each.started or _LONG_AGO, reverse=True):
+    for session in sorted(look.view.records(LiveSession), key=lambda each: each.started or LONG_AGO, reverse=True):
         # presence tells of an agent, not of a session: it speaks for the newest one, and an older one was left for that
         sign = followed.get(session.agent) or _last_sign(look, session)
-        followed[session.agent] = session.started or _LONG_AGO
+        followed[session.agent] = session.started or LONG_AGO
         if look.time - sign > idle:
             yield session.path
 
 
 def _last_sign(look: Look, session: LiveSession) -> datetime:
     seen = None if name_problem(session.agent) else presence.last_seen(look.memory, look.project, session.agent)
-    return max(session.started or _LONG_AGO, seen or _LONG_AGO)
+    return max(session.started or LONG_AGO, seen or LONG_AGO)
 
 
 # --- what is done -------------------------------------------------------------------------------
@@ -248,7 +246,7 @@ class _Tending:
         return None
 
     def _leaving(self, look: Look) -> Iterator[str]:
-        desk = Desk(self._memory, self._index, UPKEEP, project=look.project, verb=VERB)
+        desk = Desk(self._memory, self._index, GITMEM, project=look.project, verb=VERB)
         for rule in TENDED.get(look.view.place.family, ()):
             for path in rule.paths(look):
                 record = look.view.record(path)
@@ -265,7 +263,7 @@ class _Tending:
         same = [path for path in dict.fromkeys(paths) if (there := view.entry(path)) and there == look.view.peek(path)]
         if same:
             subject = f"{view.place.family}: drop {len(same)} that are over"
-            with self._memory.transaction(view, UPKEEP, subject, verb=VERB) as change:
+            with self._memory.transaction(view, GITMEM, subject, verb=VERB) as change:
                 for path in same:
                     change.delete(path)
         return len(same)

@@ -20,8 +20,7 @@ from gitmem.git.objects import Commit
 from gitmem.git.repository import run_git
 from gitmem.git.signatures import is_signed, verified
 from gitmem.memory import gate
-from gitmem.memory.caller import Caller
-from gitmem.memory.chain import GITMEM
+from gitmem.memory.caller import GITMEM_PERSON, Caller
 from gitmem.memory.marks import Mark
 from gitmem.memory.memory import Memory
 from gitmem.memory.pushers import UNPROVEN, Note, note_of
@@ -142,7 +141,7 @@ class _Judge:
 
     def _problems(self, step: _Step) -> list[Problem]:
         change = self._change(step)
-        if step.commit.parents or step.commit.author != GITMEM or step.place == MAIN_PLACE:
+        if step.commit.parents or step.commit.author != GITMEM_PERSON or step.place == MAIN_PLACE:
             return gate.check(change)
         # A chain begins anew with what many have written over time: how that came about is in its archive.
         return list(gate.files_are_records(change))
@@ -168,9 +167,9 @@ class _Judge:
         if name:
             return Caller(name, "declared")
         note = note_of(self._memory.repository, commit.oid)
-        if note is not None and commit.author == GITMEM:  # that is nobody who pushes
+        if note is not None and commit.author == GITMEM_PERSON:  # that is nobody who pushes
             return Caller(note.pusher or "unknown", "push")
-        return Caller(commit.author.name, "none" if commit.author == GITMEM else "declared")
+        return Caller(commit.author.name, "none" if commit.author == GITMEM_PERSON else "declared")
 
     def _note(self, step: _Step) -> Note | None:
         return note_of(self._memory.repository, step.commit.oid)
@@ -198,7 +197,7 @@ def _message_problems(commit: Commit) -> Iterator[str]:
         if sum(line.startswith(f"{name}: ") for line in last) > 1:
             yield f"has more than one {name} trailer"
     session = commit.trailers.get("Gitmem-Session", "")
-    if session and commit.author != GITMEM and f"_{commit.author.name}_" not in session:
+    if session and commit.author != GITMEM_PERSON and f"_{commit.author.name}_" not in session:
         yield f"says that it was written in the session {shown(session)}, which is not {shown(commit.author.name)}'s"
 
 
@@ -239,5 +238,3 @@ def _note(memory: Memory, tips: list[str]) -> None:
         beside.replace(path)
     except OSError:  # a read-only memory is verified without it
         beside.unlink(missing_ok=True)
-
-

@@ -17,4 +17,3 @@ def merge_driver(base: str, ours: str, theirs: str, path: str) -> int:
     from gitmem.facade.merge_driver import main
 
     return main([base, ours, theirs, path])
-

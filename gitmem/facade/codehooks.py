@@ -146,7 +146,8 @@ def _is_replayed() -> bool:
 
 def _post_commit(_: list[str]) -> Verdict:
     """Note the link beside the commit, where it can be read without its message: a line of JSON in refs/notes/gitmem."""
-    items = _git("log", "-1", f"--format=%(trailers:key={TRAILER},valueonly)").split()
+    # a person's log.showSignature would add words of its own
+    items = _git("log", "--no-show-signature", "-1", f"--format=%(trailers:key={TRAILER},valueonly)").split()
     if not items:
         return Verdict()
     where = Where.told()

@@ -111,7 +111,7 @@ def allowed_hosts(host: str, more: Sequence[str] = ()) -> list[str]:
 
 def application(office: Office, profile: mcp_server.Profile, *, hosts: Sequence[str] = LOOPBACK) -> Starlette:
     """The whole HTTP application over an open memory."""
-    exchange = _Exchange(mcp_server.server(office, profile), _security(hosts))
+    exchange = _Exchange(mcp_server.server(office, profile))
 
     async def health(_: Request) -> Response:
         state = await anyio.to_thread.run_sync(health_of, office)
@@ -144,7 +144,9 @@ class _Exchange:
     JSON anyway, and in a stream only if a call takes long (with signs of life, for proxies) or subscribes.
     """
 
-    def __init__(self, server: Server[Any], security: TransportSecuritySettings) -> None:
+    def __init__(self, server: Server[Any]) -> None:
+        # the guard has looked at names already, on every route and in any case
+        security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         self._legacy = StreamableHTTPSessionManager(server, json_response=True, security_settings=security)
         self._modern = StreamableHTTPSessionManager(server, json_response=False, security_settings=security)
 
@@ -159,12 +161,6 @@ class _Exchange:
         stated = Headers(scope=scope).get("mcp-protocol-version")
         manager = self._legacy if stated is None or stated in HANDSHAKE_PROTOCOL_VERSIONS else self._modern
         await manager.handle_request(scope, receive, send)
-
-
-def _security(hosts: Sequence[str]) -> TransportSecuritySettings:
-    names = [name for host in hosts for name in (host, f"{host}:*")]
-    origins = [f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
-    return TransportSecuritySettings(enable_dns_rebinding_protection=True, allowed_hosts=names, allowed_origins=origins)
 
 
 class _Guard:

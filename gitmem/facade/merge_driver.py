@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import gitmem.domains.files  # noqa: F401  declares the record kinds of `main`
-from gitmem.git.repository import GitFailed, run_git
-from gitmem.memory.merge import Loss, merge_files
+from gitmem.git.repository import LOG, GitFailed, run_git
+from gitmem.memory.versions import Loss, merge_files
 from gitmem.names import shown
 
 MERGED, UNMERGED, FAILED = 0, 1, 2
@@ -65,7 +65,7 @@ def _touched(path: str, tip: str, *others: str) -> datetime:
     apart = [f"^{other}" for other in others]
     for extra in (["--no-merges", *apart, "--", path], []):
         try:
-            if line := run_git(Path.cwd(), "log", "-1", "--format=%ct", tip, *extra).strip():
+            if line := run_git(Path.cwd(), *LOG, "-1", "--format=%ct", tip, *extra).strip():
                 return datetime.fromtimestamp(int(line), UTC)
         except GitFailed:
             continue

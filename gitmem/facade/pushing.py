@@ -15,7 +15,7 @@ from gitmem.git.objects import Commit, Difference, MissingObject
 from gitmem.git.repository import MAIN, NO_COMMIT, Repository
 from gitmem.memory import gate
 from gitmem.memory.settings import Settings, settings_of
-from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, View
+from gitmem.memory.view import MAIN_PLACE, ParsedFiles, View
 
 FILES_MAX = 200_000
 
@@ -122,8 +122,7 @@ class Push(Struct, frozen=True, dict=True):
 
     def change(self, before: View, new: Commit, *, proposed: bool = False) -> gate.Change:
         """What the gate gets to see if a commit is to follow on a view."""
-        base = before.tree if before.tree != NO_TREE else None
-        edits = {path: gate.Edit(was, now) for path, was, now in self._differences(base, new.tree)}
+        edits = {path: gate.Edit(was, now) for path, was, now in self._differences(before.tree, new.tree)}
         commits = self.commits_onto(before.commit, new.oid)
         caller = self.pusher.caller(frozenset(self.authors_of(commits)))
         forced = any(gate.FORCED in each.trailers for each in commits)
@@ -135,7 +134,7 @@ class Push(Struct, frozen=True, dict=True):
         """The admins of what all projects share."""
         return admins_of(self.main, "shared")
 
-    def _differences(self, base: str | None, tree: str) -> list[Difference]:
+    def _differences(self, base: str, tree: str) -> list[Difference]:
         # a small pack can hold a tree that unfolds to more files, or folders in each other, than anything can look at
         try:
             found = list(islice(self.repository.objects.differences(base, tree), FILES_MAX + 1))

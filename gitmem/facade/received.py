@@ -17,7 +17,7 @@ from gitmem.errors import GitmemError, NotFound
 from gitmem.facade.pusher import identify
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import CLOSED, MAIN, NO_COMMIT, PROPOSALS
-from gitmem.memory.caller import Caller
+from gitmem.memory.caller import GITMEM, Caller
 from gitmem.memory.memory import Memory
 from gitmem.memory.pushers import UNKNOWN, note_of
 from gitmem.names import name_problem
@@ -89,8 +89,6 @@ def pusher_of(memory: Memory, commit: str) -> str:
 
 def _desk(memory: Memory, pusher: str) -> Desk:
     # a person's name need not be one that an agent can have; the record names them all the same
-    caller = Caller("gitmem") if name_problem(pusher) or pusher == UNKNOWN else Caller(pusher, "push")
+    caller = GITMEM if name_problem(pusher) or pusher == UNKNOWN else Caller(pusher, "push")
     # closing looks nothing up in the index, which takes long to load
     return Desk(memory, cast("Index", None), caller, verb="push")
-
-

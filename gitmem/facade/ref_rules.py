@@ -9,6 +9,7 @@ from gitmem.domains.reviews.record import FAMILY, Proposal, path_of
 from gitmem.domains.specs.record import Spec, State
 from gitmem.facade.proposed import proposers_of, reviewed_in, speaks_for_any
 from gitmem.facade.pushing import Push, Update, git_here, merge_base
+from gitmem.git.log import RAW, raw_changes
 from gitmem.git.objects import FILE, Entry
 from gitmem.git.repository import CLOSED, MAIN, NO_COMMIT, PROPOSALS, Repository
 from gitmem.memory import gate
@@ -246,12 +247,9 @@ def _gate(push: Push, before: View, new: str, *, proposed: bool = False) -> Reas
 def _steps(change: gate.Change, new: str) -> Iterator[Problem]:
     """Versions of others' specs that a push makes on its way: they would stay in history, and be versions for ever."""
     homes = [f":(glob){scope}/{folder}/*" for scope in ("projects/*", "shared") for folder in _SPEC_HOMES]
-    how = ("--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z", "--diff-merges=first-parent")
-    for block in git_here("log", *how, new, f"^{change.before.commit}", "--", *homes).split("\x01")[1:]:
-        commit, _, rest = block.partition("\0")
-        fields = [field for field in rest.lstrip("\n").split("\0") if field]
-        for what, path in zip(fields[::2], fields[1::2], strict=False):
-            was, entry = change.before.entry(path), Entry(FILE, what.split(" ")[3])
+    for commit, changes in raw_changes(git_here(*RAW, new, f"^{change.before.commit}", "--", *homes)):
+        for path, _, blob in changes:
+            was, entry = change.before.entry(path), Entry(FILE, blob) if blob else None
             if was is not None and entry not in (was, change.edits[path].new if path in change.edits else was):
                 step = replace(change, edits={path: gate.Edit(was, entry)})
                 yield from (replace(each, what=f"{each.what} (in commit {commit[:8]})") for each in owners_decide(step))

@@ -103,17 +103,17 @@ def _table(name: str, items: Sequence[Mapping[str, Json]]) -> Table:
     return table
 
 
-def show_log(commits: Sequence[Mapping[str, str]], *, on: Console | None = None) -> None:
+def show_log(commits: Sequence[Mapping[str, str]]) -> None:
     """Print commits, one a line."""
     table = Table.grid(padding=(0, 2))
     for each in commits:
         verb = _text(each["verb"] or "-", "dim")
         commit = _text(each["commit"][:SHORT_HASH], "yellow")
         table.add_row(commit, _text(each["age"], "dim"), _text(each["author"], "cyan"), verb, _text(each["subject"]))
-    (on or console()).print(table)
+    console().print(table)
 
 
-def show_health(report: "Health", *, on: Console | None = None) -> None:
+def show_health(report: "Health") -> None:
     """Print a health report, one finding a line, with what helps below it."""
     table = Table.grid(padding=(0, 2))
     for finding in report.findings:
@@ -121,7 +121,7 @@ def show_health(report: "Health", *, on: Console | None = None) -> None:
         if finding.help:
             what.append_text(_text(f"\n{finding.help}", "italic"))
         table.add_row(_text(finding.state, _STATES[finding.state]), _text(finding.name, "dim"), what)
-    (on or console()).print(table)
+    console().print(table)
 
 
 def _text(text: str, style: str = "") -> Text:

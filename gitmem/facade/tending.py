@@ -20,9 +20,9 @@ GRACE_SECONDS = 2.0
 class Tending:
     """Tends the memory of an office until it is stopped."""
 
-    def __init__(self, office: "Office", first_after_seconds: float = FIRST_AFTER_SECONDS) -> None:
+    def __init__(self, office: "Office", first_after_seconds: float | None = None) -> None:
         self._office = office
-        self._seconds = first_after_seconds
+        self._seconds = FIRST_AFTER_SECONDS if first_after_seconds is None else first_after_seconds
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gitmem-tending", daemon=True)
 

@@ -30,7 +30,7 @@ ALWAYS_QUOTED = frozenset({"content", "body", "message", "text", "snippet", "val
 # Guidelines are meant to be followed, so they are not held at a distance.
 FOLLOWED = frozenset({"rule"})
 # What is JSON to those who use it stays JSON.
-JSON_VALUES = ("json_schema", "value")
+JSON_VALUES = ("json_schema", "value", "interface")
 _NESTED = frozenset({dict, list})
 TIMES = ("updated", "created", "sent", "since", "at")
 

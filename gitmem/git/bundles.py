@@ -13,7 +13,6 @@ backup: it tells which refs there are, and so which are gone.
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -22,8 +21,9 @@ from typing import IO
 from msgspec import Struct
 
 from gitmem.errors import Refused
-from gitmem.git.objects import flush_folder, new_object
-from gitmem.git.repository import GitFailed, Repository, git_environment, run_git
+from gitmem.git.durable import flush_file, flush_folder
+from gitmem.git.objects import new_object
+from gitmem.git.repository import GitFailed, Repository, git_environment, git_program, run_git
 from gitmem.names import shown
 
 OWN = "refs/gitmem/backup/"
@@ -195,7 +195,7 @@ class Draft:
             file.flush()
             how = ("pack-objects", "--stdout", "--revs", "--thin", "--delta-base-offset", "--progress")
             run_with_progress(self._place, how, progress, given=wanted, stdout=file)
-            os.fsync(file.fileno())
+        flush_file(self._made)
         return self._checked(progress)
 
     def _keep_text(self, text: str) -> str:
@@ -260,9 +260,8 @@ def run_with_progress(
     given: str | None = None, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None,
 ) -> None:
     """Run a git command that counts on standard error what it has done. Raises GitFailed with the rest that it said there."""
-    program = shutil.which("git") or "git"
     with subprocess.Popen(
-        [program, "-C", str(folder), *arguments], stdin=subprocess.PIPE if given is not None else stdin,
+        [git_program(), "-C", str(folder), *arguments], stdin=subprocess.PIPE if given is not None else stdin,
         stdout=stdout or subprocess.DEVNULL, stderr=subprocess.PIPE, env=git_environment(),
     ) as process:
         assert process.stderr is not None
@@ -288,4 +287,3 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
         *lines, rest = _LINE_END.split(rest + chunk)  # git ends each count with \r, and the last of a kind with \n
         yield from lines
     yield rest
-

@@ -5,7 +5,6 @@ the old tip first, then the chain's own ref may begin anew, then a bundle is wri
 ref goes. Until the bundle is whole, the history is in the repository.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from gitmem.errors import GitmemError
-from gitmem.git.objects import flush_folder
+from gitmem.git.durable import flush_file, flush_folder
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import GitFailed, Repository, run_git
 
@@ -141,7 +140,7 @@ class Chains:
             made = self._packed(history, Path(folder)) / path.name
             run_git(made.parent, "bundle", "create", "-q", str(made), history.ref)
             self._check(history, made, Path(folder) / "check.git")
-            _flush(made)
+            flush_file(made)
             made.rename(path)
         flush_folder(self.folder)
 
@@ -166,8 +165,3 @@ class Chains:
         count = int(run_git(place, "rev-list", "--count", history.tip))
         if count != self.length(history.tip):
             raise BadBundle(made.name, f"it has {count} commits")
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

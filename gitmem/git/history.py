@@ -1,7 +1,6 @@
 """Who changed which file last, for one file or for all of them in one pass."""
 
 import heapq
-import os
 import subprocess
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
@@ -10,9 +9,9 @@ from typing import IO
 from msgspec import Struct
 
 from gitmem.git.objects import Commit, MissingObject, Objects, Person
-from gitmem.git.repository import GitFailed, Repository
+from gitmem.git.repository import LOG, GitFailed, Repository, git_environment, git_program
 
-_STEPS_IN_PROCESS = 300
+STEPS_IN_PROCESS = 300
 
 
 class LastChange(Struct, frozen=True):
@@ -30,7 +29,7 @@ def last_changes(repository: Repository, head: str, paths: Collection[str]) -> d
     file that differs from all parents counts as changed by the merge.
     """
     trail = _Trail(repository.objects, head, paths)
-    trail.walk(_STEPS_IN_PROCESS)
+    trail.walk(STEPS_IN_PROCESS)
     if trail.waiting:
         trail.follow(log(repository, head, waiting=lambda: trail.waiting))
     return trail.found
@@ -120,11 +119,9 @@ class _Trail:
 
 def log(repository: Repository, *what: str, waiting: Callable[[], bool] = lambda: True) -> Iterator[tuple[Commit, list[str]]]:
     """The commits that `git log` tells of, children first, each with what it touched, while there is something waiting."""
-    arguments = ("log", "--topo-order", "--name-only", "-z", "--no-renames", "--format=%x01%H %P%x02%ct%x02%an", *what, "--")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    environment |= {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1"}
-    command = ["git", "-C", str(repository.path), "-c", "log.showRoot=true", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+    arguments = (*LOG, "--topo-order", "--name-only", "-z", "--no-renames", "--format=%x01%H %P%x02%ct%x02%an", *what, "--")
+    command = [git_program(), "-C", str(repository.path), "-c", "log.showRoot=true", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=git_environment()) as process:
         assert process.stdout is not None
         header, touched = b"", []
         for token in _tokens(process.stdout):

@@ -9,10 +9,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gitmem.git.objects import Commit
-from gitmem.git.repository import Repository, ShallowHistory, run_git
+from gitmem.git.repository import LOG, Repository, ShallowHistory, run_git
 from gitmem.names import format_time
 
 _NO_BLOB = "0" * 40
+# A merge is told as what it changed on main, so that what was settled in a merge is found as well.
+RAW = (*LOG, "--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z", "--diff-merges=first-parent")
 _BLAME_HEAD = re.compile(r"([0-9a-f]{40}) \d+ (\d+)(?: \d+)?")
 
 
@@ -48,22 +50,26 @@ def path_versions(
 
     With `deletions`, only what took files away; then a file that went to another folder counts as well.
     """
-    arguments = ["--format=%x01%H", "--raw", "--no-abbrev", "--no-renames", "-z", "--topo-order"]
-    # a merge is told as what it changed on main, so that what was settled in a merge is found as well
-    arguments += ["--diff-merges=first-parent", *([f"--since={format_time(since)}"] if since else [])]
+    arguments = [*RAW, "--topo-order", *([f"--since={format_time(since)}"] if since else [])]
     arguments += ["--diff-filter=D"] if deletions else []
-    output = run_git(repository.path, "log", *arguments, head, "--", *(f":(literal){path}" for path in paths))
+    output = run_git(repository.path, *arguments, head, "--", *(f":(literal){path}" for path in paths))
+    for oid, changes in raw_changes(output):
+        if oid not in repository.objects.boundary:  # that stands for all that was left out
+            commit = repository.objects.commit(oid)
+            yield from _with_moves([FileVersion(commit, path, new, old, path) for path, old, new in changes])
+
+
+def raw_changes(output: str) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """The commits that a log with RAW tells of, each with its changes: path, old blob and new one, "" for none."""
     for block in output.split("\x01")[1:]:
-        oid, _, rest = block.partition("\0")
+        commit, _, rest = block.partition("\0")
         fields = [field for field in rest.lstrip("\n").split("\0") if field]
-        changes = []
-        for change, path in zip(fields[::2], fields[1::2], strict=False):
-            _, _, old, new, _ = change.lstrip(":").split(" ")
-            blob, old_blob = ("" if each == _NO_BLOB else each for each in (new, old))
-            if oid.strip() in repository.objects.boundary:
-                continue  # it stands for all that was left out
-            changes.append(FileVersion(repository.objects.commit(oid.strip()), path, blob, old_blob, path))
-        yield from _with_moves(changes)
+        yield commit.strip(), [_change(told, path) for told, path in zip(fields[::2], fields[1::2], strict=False)]
+
+
+def _change(told: str, path: str) -> tuple[str, str, str]:
+    _, _, old, new, _ = told.split(" ")
+    return path, old.replace(_NO_BLOB, ""), new.replace(_NO_BLOB, "")
 
 
 def last_touched(folder: Path, tip: str, other: str) -> dict[str, datetime]:
@@ -72,7 +78,7 @@ def last_touched(folder: Path, tip: str, other: str) -> dict[str, datetime]:
     What a merge takes in was changed by those who wrote it, not by the merge.
     """
     apart = [f"^{other}"] if other else []
-    output = run_git(folder, "log", "--format=%x01%ct", "--name-only", "-z", "--no-merges", "--no-renames", tip, *apart, "--")
+    output = run_git(folder, *LOG, "--format=%x01%ct", "--name-only", "-z", "--no-merges", "--no-renames", tip, *apart, "--")
     times: dict[str, datetime] = {}
     for block in output.split("\x01")[1:]:
         seconds, *paths = block.replace("\n", "\0").split("\0")

@@ -10,10 +10,9 @@ what no ref has held for long (see `expiry`). What upkeep did is judged by what 
 import logging
 import os
 import shutil
-import struct
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,21 +21,17 @@ from msgspec import Struct
 
 from gitmem.errors import GitmemError
 from gitmem.git.expiry import Expiry
-from gitmem.git.objects import KEEP_TEXT, pack_header, store_pack
+from gitmem.git.folding import FOLD_AT, fold
+from gitmem.git.packs import KEEP_TEXT, pack_bytes
 from gitmem.git.repacking import clear_halves, repack
 from gitmem.git.repository import Repository, run_git
 
-FOLD_AT = 16  # packs of one tier
 PACKS_MAX = 48  # the writer itself folds before it would make more
-TIER_FACTOR = 8
-TIER_BYTES = 256 * 1024
 REPACK_AT_BYTES = 48 * 1024 * 1024  # folded, undeltified bytes
 LOOSE_MAX = 500
 MARKS_AT = 256  # marks written by one process
 LOOSE_REFS_MAX = 500
 LEFT_OVER_SECONDS = 24 * 3600  # what killed programs left unfinished goes after a day
-_DELTA_TYPES = (6, 7)
-_HEADER_BYTES = 12
 _PATIENCE_SECONDS = 60.0
 _LISTING_SECONDS = 2.0  # within which git, once started, has seen which packs there are
 _FOLD_PATIENCE_SECONDS = 2.0  # for which a writer waits at the limit
@@ -178,12 +173,12 @@ class Upkeep:
         packs = self._repository.objects.packs()
         loose = sum(len(os.listdir(folder)) for folder in objects.glob("[0-9a-f][0-9a-f]"))
         refs = sum(len(files) for _, _, files in os.walk(self._repository.path / "refs"))
-        return Condition(len(packs), sum(_size(path.with_suffix(".pack")) for path in packs), loose, refs)
+        return Condition(len(packs), sum(pack_bytes(path) for path in packs), loose, refs)
 
     def _undeltified_bytes(self) -> int:
         # a note of what git made; lost, it costs one repack that was not needed
         known = _noted(self._repository.private / "repacked")
-        return sum(_size(each.with_suffix(".pack")) for each in self._repository.objects.packs() if each.name not in known)
+        return sum(pack_bytes(each) for each in self._repository.objects.packs() if each.name not in known)
 
     def close(self) -> None:
         """Wait for the background thread."""
@@ -237,105 +232,3 @@ def _modified(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-class RawPack(Struct, frozen=True):
-    """A pack as it is on disk: (id, offset, crc32) of each entry, and the packed bytes between header and checksum."""
-
-    entries: list[tuple[bytes, int, int]]
-    body: bytes
-    has_deltas: bool
-
-    def chunks(self) -> Iterator[tuple[bytes, int, bytes]]:
-        """Each entry by itself, as (id, crc32, packed bytes)."""
-        ordered = sorted(self.entries, key=lambda entry: entry[1])
-        ends = [offset for _, offset, _ in ordered[1:]] + [_HEADER_BYTES + len(self.body)]
-        for (oid, offset, crc), end in zip(ordered, ends, strict=True):
-            yield oid, crc, self.body[offset - _HEADER_BYTES : end - _HEADER_BYTES]
-
-
-def read_pack(index: Path) -> RawPack | None:
-    """The raw entries of a pack, or None if it is gone or of a format that is git's to handle."""
-    try:
-        table = index.read_bytes()
-        pack = index.with_suffix(".pack").read_bytes()
-    except FileNotFoundError:
-        return None
-    if table[:8] != b"\xfftOc\0\0\0\2" or pack[:4] != b"PACK":
-        return None
-    count = struct.unpack_from(">I", table, 8 + 255 * 4)[0]
-    ids = 8 + 1024
-    crcs = struct.unpack_from(f">{count}I", table, ids + 20 * count)
-    offsets = struct.unpack_from(f">{count}I", table, ids + 24 * count)
-    if any(offset & 0x80000000 for offset in offsets):
-        return None
-    names = [table[start : start + 20] for start in range(ids, ids + 20 * count, 20)]
-    has_deltas = any((pack[offset] >> 4) & 7 in _DELTA_TYPES for offset in offsets)
-    return RawPack(list(zip(names, offsets, crcs, strict=True)), pack[_HEADER_BYTES:-20], has_deltas)
-
-
-def fold(repository: Repository, *, leave: Collection[str] = ()) -> int:
-    """Fold small packs, tier by tier, until no tier has many; those named in `leave` stay. The number that went."""
-    gone, left = 0, set(leave)
-    while crowd := _crowded_tier([each for each in repository.objects.packs() if each.name not in left]):
-        packs = {index: pack for index in crowd if (pack := read_pack(index)) is not None}
-        # an offset delta points into its own pack; such packs come from pushes and repacks and are git's
-        whole = {index: pack for index, pack in packs.items() if not pack.has_deltas}
-        left |= {index.name for index in crowd if index not in whole}
-        if len(whole) > 1:
-            _fold_packs(repository.objects.pack_folder, whole)
-            gone += len(whole) - 1
-        elif len(whole) == len(crowd):
-            break
-    return gone
-
-
-def _crowded_tier(packs: list[Path]) -> list[Path]:
-    tiers: dict[int, list[Path]] = {}
-    for path in packs:
-        # a pack of what no ref holds tells by its .mtimes when each may go
-        if path.with_suffix(".keep").exists() or path.with_suffix(".mtimes").exists():
-            continue
-        size, tier = _size(path.with_suffix(".pack")), 0
-        while size > TIER_BYTES * TIER_FACTOR**tier:
-            tier += 1
-        tiers.setdefault(tier, []).append(path)
-    lowest = (tiers[tier] for tier in sorted(tiers) if len(tiers[tier]) >= (FOLD_AT if tier == 0 else FOLD_AT // 2))
-    return next(lowest, [])
-
-
-def _fold_packs(folder: Path, packs: Mapping[Path, RawPack]) -> None:
-    body, entries, end, seen = [b""], list[tuple[bytes, int, int]](), _HEADER_BYTES, set[bytes]()
-    for pack in packs.values():
-        names = {oid for oid, _, _ in pack.entries}
-        if seen.isdisjoint(names):
-            entries += [(oid, offset + end - _HEADER_BYTES, crc) for oid, offset, crc in pack.entries]
-            body.append(pack.body)
-            end += len(pack.body)
-        else:  # the same object was written twice; a pack holds it once
-            for oid, crc, chunk in pack.chunks():
-                if oid not in seen:
-                    entries.append((oid, end, crc))
-                    body.append(chunk)
-                    end += len(chunk)
-        seen |= names
-    body[0] = pack_header(len(entries))
-    made = store_pack(folder, body, entries)
-    # git's cache of where objects are, if a person made one, must not name packs that are gone
-    (folder / "multi-pack-index").unlink(missing_ok=True)
-    for index in packs:
-        if index != made:
-            _remove_pack(index)
-
-
-def _remove_pack(index: Path) -> None:
-    # the index first: without it nobody looks for the pack; whoever has it open reads on
-    for suffix in (".idx", ".rev", ".bitmap", ".pack"):
-        index.with_suffix(suffix).unlink(missing_ok=True)

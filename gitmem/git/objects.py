@@ -6,44 +6,34 @@ is seven or more objects; one pack and its index are two files, whatever the num
 
 import hashlib
 import os
-import secrets
-import struct
 import threading
 import weakref
 import zlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import accumulate, count
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from dulwich.object_format import SHA1
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ObjectID
-from dulwich.pack import PackFileDisappeared, pack_object_header
+from dulwich.pack import PackFileDisappeared
 from msgspec import Struct
 from msgspec.structs import replace
 
 from gitmem.errors import GitmemError
-
-ObjectType = Literal["commit", "tree", "blob", "tag"]
+from gitmem.git.durable import flush_folder, put
+from gitmem.git.packs import TYPE_NUMBERS, ZLIB_LEVEL, ObjectType, write_pack
 
 FILE = 0o100644
 FOLDER = 0o040000
+SUBMODULE = 0o160000
 
-_TYPE_NUMBERS: dict[ObjectType, int] = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
-_TYPE_NAMES: dict[int, ObjectType] = {number: name for name, number in _TYPE_NUMBERS.items()}
-# Level 1, and 0 for trees, which are mostly ids: pushing entropy out of the last bytes costs many times the
-# CPU, and upkeep repacks anyway.
-_ZLIB_LEVEL = 1
+_TYPE_NAMES: dict[int, ObjectType] = {number: name for name, number in TYPE_NUMBERS.items()}
 _READ_TRIES = 3
 _WRITE_TRIES = 20
 PERSON_MAX = 200
-KEEP_TEXT = b"gitmem: until a ref holds it\n"
-KEEP_NAME = "kept"  # a file of gitmem's own that lends its name
-_NUMBERS = count()
 
 
 class MissingObject(GitmemError):
@@ -71,6 +61,11 @@ class Entry(NamedTuple):
 
     mode: int
     oid: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it stands for content, and not for a folder or a commit of another repository."""
+        return self.mode not in (FOLDER, SUBMODULE)
 
 
 class NewObject(Struct, frozen=True):
@@ -137,6 +132,7 @@ class Tree:
 
 
 EMPTY_TREE = Tree({}, [], [])
+NO_TREE = new_object("tree", b"").oid  # stands for what is not there; it need not be on disk
 
 
 class Person(Struct, frozen=True):
@@ -292,6 +288,8 @@ class Objects:
 
     def tree(self, oid: str) -> Tree:
         """A folder."""
+        if oid == NO_TREE:
+            return EMPTY_TREE
         tree = self._trees.get(oid)
         return self._trees.keep(oid, Tree.parse(self._read(oid, "tree"))) if tree is None else tree
 
@@ -399,7 +397,7 @@ class Objects:
 
     def write_loose(self, new: NewObject) -> None:
         """Put one object on disk, flushed, as a file of its own, which can go by itself when it is superseded."""
-        data = zlib.compress(f"{new.type} {len(new.data)}\0".encode() + new.data, _ZLIB_LEVEL)
+        data = zlib.compress(f"{new.type} {len(new.data)}\0".encode() + new.data, ZLIB_LEVEL)
         folder = self.path / new.oid[:2]
         is_new = False
         for tries_left in reversed(range(_WRITE_TRIES)):
@@ -407,7 +405,7 @@ class Objects:
                 folder.mkdir()
                 is_new = True
             try:
-                _put_durably(str(folder), str(folder / new.oid[2:]), data, "tmp_obj")
+                put(str(folder), str(folder / new.oid[2:]), data, "tmp_obj")
                 break
             except FileNotFoundError:  # upkeep, ours or git's, clears away folders that are empty
                 if not tries_left:
@@ -433,108 +431,3 @@ def _boundary(file: Path) -> frozenset[str]:
 def _close_stores(stores: list[DiskObjectStore]) -> None:
     for store in stores:
         store.close()
-
-
-def write_pack(folder: Path, new: Mapping[str, NewObject], *, keep: bool = False) -> Path:
-    """Write an undeltified pack and its index, both flushed, the index last: git sees all or nothing."""
-    entries: list[tuple[bytes, int, int]] = []
-    chunks = [pack_header(len(new))]
-    offset = len(chunks[0])
-    for each in new.values():
-        header = pack_object_header(_TYPE_NUMBERS[each.type], None, len(each.data), SHA1)
-        chunk = bytes(header) + zlib.compress(each.data, 0 if each.type == "tree" else _ZLIB_LEVEL)
-        entries.append((bytes.fromhex(each.oid), offset, zlib.crc32(chunk)))
-        chunks.append(chunk)
-        offset += len(chunk)
-    return store_pack(folder, chunks, entries, keep=keep)
-
-
-def pack_header(count: int) -> bytes:
-    """The first twelve bytes of a pack of `count` objects."""
-    return struct.pack(">4sII", b"PACK", 2, count)
-
-
-def _pack_index(entries: list[tuple[bytes, int, int]], pack_checksum: bytes) -> bytes:
-    # dulwich's writer makes one call a field, which costs more than the rest of a small flush together
-    fan_out = [0] * 256
-    for oid, _, _ in entries:
-        fan_out[oid[0]] += 1
-    offsets = [offset for _, offset, _ in entries]
-    if offsets and max(offsets) >= 2**31:
-        raise ValueError("a pack over 2 GiB is for `git repack` to write")
-    number = len(entries)
-    body = b"".join(
-        (
-            b"\xfftOc\0\0\0\2",
-            struct.pack(">256I", *accumulate(fan_out)),
-            b"".join(oid for oid, _, _ in entries),
-            struct.pack(f">{number}I", *(crc for _, _, crc in entries)),
-            struct.pack(f">{number}I", *offsets),
-            pack_checksum,
-        )
-    )
-    return body + hashlib.sha1(body, usedforsecurity=False).digest()
-
-
-def store_pack(folder: Path, chunks: list[bytes], entries: list[tuple[bytes, int, int]], *, keep: bool = False) -> Path:
-    """Put the chunks of a pack on disk with the index of its (id, offset, crc32) entries; the index's path."""
-    body = b"".join(chunks)
-    checksum = hashlib.sha1(body, usedforsecurity=False).digest()
-    entries.sort()
-    name = hashlib.sha1(b"".join(oid for oid, _, _ in entries) + checksum, usedforsecurity=False).hexdigest()
-    pack_path, index_path = folder / f"pack-{name}.pack", folder / f"pack-{name}.idx"
-    kept = str(index_path.with_suffix(".keep"))
-    try:
-        if keep:
-            _keep(folder, kept)
-        _put_durably(str(folder), str(pack_path), body + checksum)
-        _put_durably(str(folder), str(index_path), _pack_index(entries, checksum))
-    except OSError:
-        if keep:
-            with suppress(OSError):
-                os.unlink(kept)
-        raise
-    flush_folder(folder)
-    return index_path
-
-
-def _keep(folder: Path, kept: str) -> None:
-    # a second name of one file that stays costs a fifth of a new file, and this is done at every flush
-    token = f"{folder.parent.parent}/gitmem/{KEEP_NAME}"
-    try:
-        os.link(token, kept)
-    except FileExistsError:
-        return
-    except OSError:
-        Path(token).parent.mkdir(exist_ok=True)
-        Path(token).write_bytes(KEEP_TEXT)
-        Path(kept).write_bytes(KEEP_TEXT)
-
-
-def _put_durably(folder: str, final: str, data: bytes, prefix: str = "tmp_pack") -> None:
-    """A new read-only file that appears under its name only when it is complete and flushed."""
-    # git's own prefixes: `git gc` and `git prune` clear away what a crash leaves under them
-    temporary = f"{folder}/{prefix}_{os.getpid()}_{next(_NUMBERS)}_{secrets.token_hex(4)}"
-    try:
-        number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(number, rest) :]
-            os.fsync(number)
-        finally:
-            os.close(number)
-        os.rename(temporary, final)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush a folder, so that names just made in it survive a power cut."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -8,11 +8,9 @@ from heapq import heappop, heappush
 from sys import intern
 from typing import NamedTuple
 
-from gitmem.git.history import log
+from gitmem.git.history import STEPS_IN_PROCESS, log
 from gitmem.git.objects import Commit, Objects
 from gitmem.git.repository import Repository
-
-_STEPS_IN_PROCESS = 300
 
 
 class Touch(NamedTuple):
@@ -86,7 +84,7 @@ class Past:
             if head in self._at:
                 return
             new = self._unknown(head)
-            if len(new) < _STEPS_IN_PROCESS:
+            if len(new) < STEPS_IN_PROCESS:
                 order = TopologicalSorter({oid: each.parents for oid, each in new.items()}).static_order()
                 done: Iterable[tuple[Commit, list[str]]] = [(new[oid], self._changed(new[oid])) for oid in order if oid in new]
             else:
@@ -97,7 +95,7 @@ class Past:
     def _unknown(self, head: str) -> dict[str, Commit]:
         found: dict[str, Commit] = {}
         waiting = [head]
-        while waiting and len(found) < _STEPS_IN_PROCESS:
+        while waiting and len(found) < STEPS_IN_PROCESS:
             oid = waiting.pop()
             if oid not in self._at and oid not in found:
                 found[oid] = self._objects.commit(oid)

@@ -1,19 +1,21 @@
 """Refs: read, listed, and moved by durable compare-and-swap."""
 
+import fcntl
 import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gitmem.errors import GitmemError
-from gitmem.git.objects import flush_folder
+from gitmem.git.durable import flush_folder
 from gitmem.names import shown
 
 _OID = re.compile(r"[0-9a-f]{40}")
 _LOGGED = re.compile(r"(?P<old>[0-9a-f]{40}) (?P<new>[0-9a-f]{40}) [^\t]*> (?P<time>\d{1,11}) ")
+_Stamp = tuple[int, int, int]  # of a file: when it changed, its size, its inode
 _CONTENT_MAX = 4096  # bytes, of a ref's file
 _LOCK_PATIENCE_SECONDS = 8.0
 _LOCK_STALE_SECONDS = 3.0
@@ -34,13 +36,14 @@ class BrokenRef(GitmemError):
 
 
 class Refs:
-    """The refs of one repository. The files are the truth; nothing is kept but parsed packed-refs."""
+    """The refs of one repository. The files are the truth; what is kept is how packed-refs and logs were parsed."""
 
     def __init__(self, git_path: Path) -> None:
         self._root = git_path
         self._place = str(git_path)
-        self._packed_at: tuple[int, int, int] | None = None
+        self._packed_at: _Stamp | None = None
         self._packed: dict[str, str] = {}
+        self._pushes: dict[str, tuple[_Stamp, dict[str, tuple[str, datetime]]]] = {}
 
     def read(self, name: str) -> str | None:
         """The object id that a ref holds, or None. Symbolic refs are followed. Raises BrokenRef."""
@@ -150,11 +153,17 @@ class Refs:
     def pushes(self, name: str) -> dict[str, tuple[str, datetime]]:
         """What pushes and syncs made of a ref, as it was logged: for each new commit the one before it, and when it arrived."""
         try:
+            status = os.stat(f"{self._place}/logs/{name}")
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if (known := self._pushes.get(name)) and known[0] == stamp:
+                return known[1]
             lines = (self._root / "logs" / name).read_text("utf-8", "surrogateescape").splitlines()
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        found = (_LOGGED.match(line) for line in lines)
-        return {each["new"]: (each["old"], datetime.fromtimestamp(int(each["time"]), UTC)) for each in found if each}
+        logged = (_LOGGED.match(line) for line in lines)
+        found = {each["new"]: (each["old"], datetime.fromtimestamp(int(each["time"]), UTC)) for each in logged if each}
+        self._pushes[name] = stamp, found
+        return found
 
     def free_packed(self) -> None:
         """Take away what a killed program left of packing refs: git itself would refuse to pack them ever again."""
@@ -176,10 +185,28 @@ class Refs:
                 # A program that was killed leaves its lock file; git holds one for milliseconds. It is watched,
                 # since the age that its time stamp tells is wrong when a clock was set or a machine slept.
                 elif time.monotonic() - since > _LOCK_STALE_SECONDS:
-                    lock.unlink(missing_ok=True)
+                    _remove(lock, seen)
                 if time.monotonic() > deadline:
                     raise RefLocked(str(lock)) from None
                 time.sleep(0.005)
+
+
+@contextmanager
+def alone_at(folder: Path) -> Iterator[None]:
+    """Keep other processes of gitmem out, by a lock on the folder itself: it leaves no file behind."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
+def _remove(lock: Path, seen: tuple[int, int] | None) -> None:
+    # several may have watched the same one: what the first of them holds since must not go with the second
+    with alone_at(lock.parent):
+        if _identity(lock) == seen:
+            lock.unlink(missing_ok=True)
 
 
 def _content(path: str) -> str:

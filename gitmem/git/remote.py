@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -14,7 +13,7 @@ from typing import IO, Literal
 from msgspec import Struct, field
 
 from gitmem.errors import GitmemError
-from gitmem.git.repository import run_git
+from gitmem.git.repository import git_program, run_git
 from gitmem.names import shown
 
 # Told while objects travel: what is being done, how much of it is done, and how much there is.
@@ -159,7 +158,7 @@ class Remote(Struct, frozen=True):
         )  # fmt: skip
         for tries_left in reversed(range(_TRIES)):
             try:
-                self._run("fetch", *how, *options, self.name, *refspecs)
+                self._run("fetch", *how, *options, "--", self.name, *refspecs)
                 return
             except TransferFailed as error:
                 # another process fetches the same: what it brings is as good
@@ -178,11 +177,11 @@ class Remote(Struct, frozen=True):
         missing = [line[1:] for line in listing.splitlines() if line.startswith("?")]
         if missing:
             how = ("--no-tags", "--no-filter", "--no-write-fetch-head", "--no-auto-maintenance", "--stdin")
-            self._run("fetch", *self._progress_option("--quiet"), *how, self.name, stdin="\n".join(missing))
+            self._run("fetch", *self._progress_option("--quiet"), *how, "--", self.name, stdin="\n".join(missing))
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """The refs of the other side."""
-        output = self._run("ls-remote", "--refs", self.name, *patterns)
+        output = self._run("ls-remote", "--refs", "--", self.name, *patterns)
         return {name: oid for oid, name in (line.split("\t", 1) for line in output.splitlines())}
 
     def push(self, updates: Sequence[Update]) -> list[Pushed]:
@@ -190,7 +189,7 @@ class Remote(Struct, frozen=True):
         leases = [f"--force-with-lease={each.ref}:{each.old}" for each in updates]
         moves = [f"{each.new}:{each.ref}" for each in updates]
         code, output, said = self._outcome(
-            "push", "--porcelain", *self._progress_option("--no-progress"), "--no-verify", *leases, self.name, *moves
+            "push", "--porcelain", *self._progress_option("--no-progress"), "--no-verify", *leases, "--", self.name, *moves
         )
         results = dict(_results(output))
         if code and not results:
@@ -227,15 +226,12 @@ def run(
     progress: Progress | None = None, environment: Mapping[str, str] | None = None,
 ) -> tuple[int, str, str]:
     """Run a git command that talks to another repository: its exit code, its output, and what it said."""
-    program = shutil.which("git")
-    if program is None:
-        raise GitmemError("There is no git program on PATH.", fix="Install git 2.31 or newer.")
     known = {k: v for k, v in os.environ.items() if k not in _OWN_VARIABLES} | {"LC_ALL": "C"} | dict(environment or {})
     if not asks:
         known["GIT_TERMINAL_PROMPT"] = "0"
     # in a session of its own ssh finds no terminal to ask at, and all that git starts can be ended together
     process = subprocess.Popen(
-        [program, "-C", str(folder), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [git_program(), "-C", str(folder), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=known, start_new_session=not asks,
     )  # fmt: skip
     said: list[str] = []

@@ -4,7 +4,7 @@ import time
 from contextlib import suppress
 
 from gitmem.git.expiry import NEVER
-from gitmem.git.objects import KEEP_TEXT
+from gitmem.git.packs import KEEP_TEXT
 from gitmem.git.repository import GitFailed, Repository, git_version, run_git
 
 CRUFT_PACKS = (2, 37)  # the git that notes when each object was last wanted

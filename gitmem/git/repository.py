@@ -1,12 +1,11 @@
 """One bare repository on this machine: where it is, what it is set to, its objects and refs."""
 
-import fcntl
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cached_property
 from heapq import heappop, heappush
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from gitmem.errors import GitmemError
 from gitmem.git.marks import Marks
 from gitmem.git.objects import Commit, Objects
-from gitmem.git.refs import Refs
+from gitmem.git.refs import Refs, alone_at
 
 if TYPE_CHECKING:
     from gitmem.git.past import Past
@@ -24,6 +23,8 @@ MAIN = "refs/heads/main"
 PROPOSALS = "refs/heads/proposals/"
 CLOSED = "refs/tags/closed/"  # what proposals were that were closed without being merged; any clone brings tags along
 NO_COMMIT = "0" * 40  # how git names the commit of a ref that is not there
+# A person's log.showSignature would put lines of its own before the format of each commit.
+LOG = ("log", "--no-show-signature")
 
 # What `git receive-pack`, `gc` and a power cut must find set. Every value is one that plain git knows.
 SETTINGS: tuple[tuple[str, str], ...] = (
@@ -60,6 +61,13 @@ class ShallowHistory(GitmemError):
         )
 
 
+class NoGit(GitmemError):
+    """There is no git program."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no git program on PATH.", fix="Install git 2.31 or newer.")
+
+
 class GitFailed(GitmemError):
     """The git program refused or failed."""
 
@@ -89,7 +97,7 @@ class Repository:
         except OSError as error:
             if not path.exists():
                 raise NotARepository(path, f"nothing can be made there: {error.strerror}") from None
-        with _alone_at(path):
+        with alone_at(path):  # agents' servers start together on a new memory
             if path.is_dir() and not any(path.iterdir()):
                 run_git(path, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
             repository = cls(path)
@@ -124,7 +132,7 @@ class Repository:
 
     @cached_property
     def private(self) -> Path:
-        """Gitmem's own folder inside the repository, for locks and caches; safe to lose."""
+        """Gitmem's own folder inside the repository, for locks and caches; all but the hooks' configuration is safe to lose."""
         folder = self.path / "gitmem"
         with suppress(OSError):  # a read-only memory is read without it; a write says what is wrong
             folder.mkdir(exist_ok=True)
@@ -150,17 +158,6 @@ class Repository:
                     heappush(waiting, (-self.objects.commit(parent).time.timestamp(), len(seen), parent))
 
 
-@contextmanager
-def _alone_at(path: Path) -> Iterator[None]:
-    # agents' servers start together on a new memory; the lock is on the folder itself, so it leaves no file behind
-    number = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(number)
-
-
 def _checked(path: Path) -> Path:
     path = path.expanduser().absolute()
     if not path.exists():
@@ -179,13 +176,17 @@ def git_version() -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", run_git(Path.cwd(), "--version"))[:2])
 
 
+def git_program() -> str:
+    """Where the git program is. Raises NoGit."""
+    if program := shutil.which("git"):
+        return program
+    raise NoGit
+
+
 def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     """The output of one git command in `folder`. Raises GitFailed with what git said."""
-    program = shutil.which("git")
-    if program is None:
-        raise GitmemError("There is no git program on PATH.", fix="Install git 2.31 or newer.")
     done = subprocess.run(
-        [program, "-C", str(folder), *arguments], input=stdin, capture_output=True, text=True, errors="replace",
+        [git_program(), "-C", str(folder), *arguments], input=stdin, capture_output=True, text=True, errors="replace",
         env=git_environment(),
     )
     if done.returncode:

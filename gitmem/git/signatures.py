@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from gitmem.git.objects import Objects
+from gitmem.git.repository import LOG
 
 # git's letters for what is wrong with a signature, apart from "G" for a good one.
 _WRONG = {
@@ -51,7 +52,7 @@ def verified(
             "gpg.minTrustLevel": "undefined",
         }
         command = ["git", *(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))]
-        command += ["log", "--no-walk=unsorted", "--stdin", "--format=%H%x00%G?%x00%GP%x00%GS"]
+        command += [*LOG, "--no-walk=unsorted", "--stdin", "--format=%H%x00%G?%x00%GP%x00%GS"]
         environment = {**os.environ, "GNUPGHOME": str(known), "LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1"}
         done = subprocess.run(
             command, cwd=folder, env=environment, input="\n".join(commits), capture_output=True, text=True, check=True,

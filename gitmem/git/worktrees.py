@@ -1,6 +1,5 @@
 """Worktrees: what stands in the files of a clone, as a tree that the clone's repository does not keep."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gitmem.git.repository import GitFailed, run_git
+from gitmem.git.repository import GitFailed, git_environment, git_program, run_git
 
 
 @contextmanager
@@ -36,9 +35,9 @@ def _quoted(path: str) -> str:
 
 
 def _run(top: Path, environment: dict[str, str], *arguments: str) -> str:
-    others = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "-C", str(top), "-c", "core.safecrlf=false", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=others | environment, check=False)
+    command = [git_program(), "-C", str(top), "-c", "core.safecrlf=false", *arguments]
+    known = git_environment() | environment
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=known, check=False)
     if done.returncode:
         raise GitFailed(arguments, done.stderr)
     return done.stdout

@@ -1,11 +1,8 @@
 """Answering a question from a snapshot: tantivy's hits and the overlay's, on one scale, one hit a record."""
 
-import json
-import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from functools import cached_property, partial
-from itertools import chain
 from typing import Any
 
 import tantivy
@@ -15,19 +12,17 @@ from gitmem.index.follower import Snapshot
 from gitmem.index.known import Known
 from gitmem.index.overlay import Overlaid
 from gitmem.index.passages import facet_term, key_of
-from gitmem.index.question import PREFIX_FIELDS, PREFIXES_MAX, TIE, Clause, Leaf, Word, clauses_of, idf
-from gitmem.index.schema import WEIGHTS, schema
+from gitmem.index.queries import Occur, any_facet, any_of, clause_query, must
+from gitmem.index.question import Clause, Leaf, clauses_of, idf
+from gitmem.index.schema import schema
 from gitmem.index.store import OWN_KEY, READING, Hits
+from gitmem.index.terms import Terms
 
 _COUNTED = 50  # hits that are looked at one by one to count records exactly
 _MASKS_IN_QUERY = 500
 _MASKS_IN_KEY = 50
-_VALUES_AS_SET = 200
 _PATHS_AT_FIRST = 50
-_NEAR_MAX = 5
-_ALIKE_MAX = 5000
 
-Occur = Any  # tantivy's enumeration, which has no type
 Where = Mapping[str, Collection[str]]
 
 
@@ -56,94 +51,6 @@ class Ranked(Struct, frozen=True):
     clauses: list[Clause] = field(default_factory=list)
 
 
-class Terms:
-    """What a snapshot knows of a term, the index and the overlay taken together."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._base = snapshot.base
-        self._overlay = snapshot.overlay
-        here, new = snapshot.base.documents, self._overlay.passages
-        self.passages = here + new
-        # what is new is too little to change how telling a term is
-        self.settled = here > 50 * new
-
-    def clause(self, word: Word, make: Callable[[], Clause], *, last: bool) -> Clause:
-        """The clause of a word. It holds as long as the index, unless what is new has other terms for the word."""
-        if not self.settled:
-            return make()
-        known = self._base.clauses.get((word, last))
-        if known is None or self._has_more(word, known):
-            known = self._base.clauses.keep((word, last), make())
-        return known
-
-    def _has_more(self, word: Word, known: Clause) -> bool:
-        if not self._overlay.passages or not known.leaves:
-            return bool(self._overlay.passages)
-        leaves = {(leaf.field, leaf.term) for leaf in known.leaves}
-        longer = ((name, term) for name in PREFIX_FIELDS for term in self._overlay.beginning(name, word.term, PREFIXES_MAX))
-        same = ((name, term) for term in known.terms for name in self._overlay.frequencies(term))
-        return not leaves.issuperset(chain(same, longer))
-
-    def frequencies(self, term: str) -> Mapping[str, int]:
-        """How many passages have the term, by field; only the fields that have it."""
-        here, new = self.indexed(term), self._overlay.frequencies(term)
-        return {name: here.get(name, 0) + new.get(name, 0) for name in here | new} if new else here
-
-    def indexed(self, term: str) -> dict[str, int]:
-        """How many passages of the index itself have it."""
-        count = self._base.searcher.doc_freq
-        return self._base.frequencies.of(term, lambda: {name: found for name in WEIGHTS if (found := int(count(name, term)))})
-
-    def beginning(self, field_name: str, prefix: str, limit: int) -> dict[str, int]:
-        """Terms of a field that begin with `prefix`, and how many passages have each there."""
-        asked = self._base.searcher.terms_with_prefix
-        here = self._base.beginnings.of((field_name, prefix, limit), lambda: dict(asked(field_name, prefix, limit=limit)))
-        new = self._overlay.beginning(field_name, prefix, limit)
-        if not new:
-            return here
-        both = list(dict.fromkeys([*here, *new]))[:limit]
-        return {term: self.frequencies(term).get(field_name, 0) for term in both}
-
-    def near(self, term: str) -> list[str]:
-        """Terms of texts that differ by one slip of the pen."""
-        if len(term) < 5:
-            return []
-        # one slip leaves one half as it is; the first two letters are taken to be right
-        middle = len(term) // 2
-        first, second = term[:middle], term[middle:]
-        others = list(self.beginning("text", first, _ALIKE_MAX))
-        others += [other for other in self.beginning("text", term[:2], _ALIKE_MAX) if other.endswith(second)]
-        found = [other for other in others if abs(len(other) - len(term)) <= 1 and is_one_slip(term, other)]
-        return sorted(dict.fromkeys(found), key=lambda other: -self.frequencies(other).get("text", 0))[:_NEAR_MAX]
-
-
-def is_one_slip(one: str, other: str) -> bool:
-    """Whether two words differ by one letter too many, missing, wrong, or swapped with its neighbour."""
-    start = 0
-    while start < min(len(one), len(other)) and one[start] == other[start]:
-        start += 1
-    one, other = one[start:], other[start:]
-    return one[1:] == other[1:] or one[1:] == other or one == other[1:] or (one[1::-1] == other[:2] and one[2:] == other[2:])
-
-
-def any_of(field_name: str, values: Collection[str | int]) -> Any:
-    """A query for passages that have any of these values in a field."""
-    if len(values) > _VALUES_AS_SET:
-        return tantivy.Query.term_set_query(schema(), field_name, list(values))
-    # tantivy runs a set along the field's whole dictionary, which takes five times as long as all the rest of a search
-    queries = [tantivy.Query.term_query(schema(), field_name, value, "basic") for value in values]
-    return queries[0] if len(queries) == 1 else tantivy.Query.boolean_query([(tantivy.Occur.Should, each) for each in queries])
-
-
-def _filter(allowed: frozenset[str]) -> tuple[Occur, Any]:
-    return _must(any_of("facet", sorted(allowed)))
-
-
-def _must(query: Any) -> tuple[Occur, Any]:
-    """A condition that counts for nothing in the score."""
-    return tantivy.Occur.Must, tantivy.Query.const_score_query(query, 0.0)
-
-
 class Answer:
     """One question (or none) with its filters, put to one snapshot."""
 
@@ -164,11 +71,11 @@ class Answer:
     @cached_property
     def _filters(self) -> list[Any]:
         known = self.snapshot.base.filters
-        filters = [known.of(allowed, partial(_filter, allowed)) for allowed in self._where]
+        filters = [known.of(allowed, partial(any_facet, allowed)) for allowed in self._where]
         if self._after is not None:
             kind = tantivy.FieldType.Integer
             later = tantivy.Query.range_query(schema(), "updated", kind, lower_bound=self._after, include_lower=False)
-            filters.append(_must(later))
+            filters.append(must(later))
         return filters
 
     def _first_parts(self, masked: Occur | None = None) -> Any:
@@ -213,7 +120,7 @@ class Answer:
         later = [key for key, each in close.items() if least and each.part and each.address is not None and each.opening is None]
         if later:
             with READING:
-                fixed = (_must(tantivy.Query.term_query(schema(), "part", 0)), _must(any_of("key", later)))
+                fixed = (must(tantivy.Query.term_query(schema(), "part", 0)), must(any_of("key", later)))
                 openings = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *fixed])
                 for key, opening in self._unmasked(self._hits(openings, len(later))).items():
                     close[key].opening = opening
@@ -244,7 +151,7 @@ class Answer:
     def _scored(self, clauses: list[Clause], vocabulary: Terms) -> Any:
         correct = self._corrections(vocabulary)
         known = self.snapshot.base.queries if vocabulary.settled else Known()
-        asked = [known.of(clause, partial(_dismax, clause, correct)) for clause in clauses]
+        asked = [known.of(clause, partial(clause_query, clause, correct)) for clause in clauses]
         query = tantivy.Query.boolean_query([(tantivy.Occur.Should, each) for each in asked])
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *self._filters]) if self._filters else query
 
@@ -383,86 +290,3 @@ def _keep(kept: dict[int, Candidate], key: int, found: Candidate) -> None:
         other, found = found, best
     if other is not None:
         found.opening = other if other.part == 0 else other.opening or found.opening
-
-
-class Card(Struct, frozen=True):
-    """What the index keeps of a passage to show it, and of its record to tell of it."""
-
-    path: str
-    author: str
-    heading: str
-    text: str
-    gist: bytes
-    updated: datetime
-
-
-def touched(snapshot: Snapshot, path: str) -> tuple[datetime, str] | None:
-    """When the record at a path was last changed, and by whom; None if the index has none there."""
-    overlaid = snapshot.overlay.at(path, snapshot.step)
-    if overlaid is not None:
-        return overlaid.change.time, overlaid.change.author
-    if snapshot.overlay.masks(key_of(path), snapshot.step):
-        return None
-    searcher = snapshot.base.searcher
-
-    def find() -> tuple[datetime, str] | None:
-        with READING:
-            addresses = [address for _, address in searcher.search(any_of("path", [path]), 1).hits]
-            times = searcher.fast_field_values("updated", addresses)
-        found = (Candidate(0.0, time, 0, address) for address, time in zip(addresses, times, strict=True))
-        return next(((card.updated, card.author) for card in (card_of(snapshot, each) for each in found)), None)
-
-    return snapshot.base.touched.of(path, find)
-
-
-def card_of(snapshot: Snapshot, candidate: Candidate) -> Card:
-    """What to show of a candidate."""
-    if candidate.overlaid is not None:
-        passage, change = candidate.overlaid.passage, candidate.overlaid.change
-        return Card(passage.path, change.author, passage.heading, passage.shown, passage.gist, change.time)
-    with READING:
-        document = snapshot.base.searcher.doc(candidate.address)
-    path, gist = str(document.get_first("path")), bytes(document.get_first("gist"))
-    author, heading, text = bytes(document.get_first("shown")).decode("utf-8", "replace").split("\x00", 2)
-    return Card(path, author, heading, text, gist, datetime.fromtimestamp(candidate.updated, UTC))
-
-
-def explained(snapshot: Snapshot, candidate: Candidate, clauses: list[Clause]) -> Iterator[tuple[float, str]]:
-    """How much each clause gives a candidate, and by which field and term."""
-    passages = [candidate] if candidate.opening is None else [candidate, candidate.opening]
-    for each in passages:
-        share = 1.0 if each.part == 0 and each is candidate else 0.5
-        where = "" if each is candidate else "opening "
-        for score, reason in _explained(snapshot, each, clauses):
-            yield score * share, f"{where}{reason} {score * share:.2f}"
-
-
-def _explained(snapshot: Snapshot, candidate: Candidate, clauses: list[Clause]) -> Iterator[tuple[float, str]]:
-    for clause in clauses:
-        scores = sorted(((_leaf_score(snapshot, candidate, leaf), leaf) for leaf in clause.leaves), key=lambda pair: -pair[0])
-        most, leaf = scores[0]
-        if most > 0:
-            score = most + TIE * sum(each for each, _ in scores[1:])
-            yield score, f"{leaf.field}: {leaf.term}"
-
-
-def _leaf_score(snapshot: Snapshot, candidate: Candidate, leaf: Leaf) -> float:
-    if candidate.overlaid is not None:
-        clause = Clause(leaf.term, (leaf,))
-        found = snapshot.overlay.scores([clause], snapshot.base.averages, snapshot.step, lambda each: each is candidate.overlaid)
-        return next((score for _, score in found.values()), 0.0)
-    try:
-        explanation = _leaf(leaf.field, leaf.term, leaf.weight).explain(snapshot.base.searcher, candidate.address).to_json()
-    except ValueError:
-        return 0.0  # the passage does not have the term
-    return float(json.loads(explanation)["value"])
-
-
-def _dismax(clause: Clause, correction: Callable[[Leaf], float]) -> Any:
-    leaves = [_leaf(leaf.field, leaf.term, leaf.weight * correction(leaf)) for leaf in clause.leaves]
-    return tantivy.Query.disjunction_max_query(leaves, TIE)
-
-
-def _leaf(field_name: str, term: str, weight: float) -> Any:
-    query = tantivy.Query.term_query(schema(), field_name, term, "freq")
-    return query if math.isclose(weight, 1.0) else tantivy.Query.boost_query(query, weight)

@@ -5,26 +5,23 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from gitmem.errors import GitmemError
-from gitmem.git.history import last_changes
-from gitmem.git.objects import Difference, Entry, MissingObject
-from gitmem.index.ahead import Ahead
-from gitmem.index.overlay import Edit, Overlay
-from gitmem.index.passages import Change, Passage, passages_of
+from gitmem.git.objects import MissingObject
+from gitmem.index.changes import Changes
+from gitmem.index.overlay import Overlay
+from gitmem.index.passages import Change, Passage
 from gitmem.index.schema import SCHEMA_VERSION
-from gitmem.index.store import NOTHING, Base, Damaged, Store
+from gitmem.index.store import NOTHING, Base, Damaged, Edits, Store
 from gitmem.memory.memory import Memory
-from gitmem.memory.view import NO_TREE, View
-from gitmem.records.codec import decode
-from gitmem.records.kind import kind_at
+from gitmem.memory.view import Place, View
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +33,6 @@ _STEPS_MAX = 500
 _KEPT = 4
 _BATCH = 10_000
 _PATIENCE_SECONDS = 2.0  # that a search waits for another's rebuild before it answers with what there is
-
-_NEVER = Change(datetime.fromtimestamp(0, UTC), "")
-
 
 
 class Unwritable(GitmemError):
@@ -79,7 +73,7 @@ class Follower:
         self._memory = memory
         self._objects = memory.repository.objects
         self._store = Store(memory.repository.private / f"index-v{SCHEMA_VERSION}")
-        self._ahead = Ahead(memory)
+        self._changes = Changes(memory)
         self._growing = threading.RLock()
         self._writing = threading.Lock()
         self._epochs: tuple[_Epoch, ...] = ()
@@ -142,26 +136,41 @@ class Follower:
             return None
         if snapshot := self._known(view):
             return snapshot
+        is_present = view.commit == self._memory.head(view.place)
         line = self._line(epoch.overlay, view)
-        differing = self._differing(line[0] if line else epoch.base.commit, view.commit, at_most=_BULK + 1)
-        if len(differing) > _BULK and view.commit == self._memory.head(view.place):
+        differing = self._changes.between(line[0] if line else epoch.base.commit, view.commit, at_most=_BULK + 1)
+        if len(differing) > _BULK and is_present:
             return None  # so much belongs into the index at once, not into an overlay
-        if line is None:
+        if line is None and not is_present:
             return self._set_apart(epoch, view)
+        if line is None:
+            # far ahead, or another history than the overlay's: what comes next can be folded all the same
+            epoch, line = self._put_in_front(_Epoch(epoch.base, Overlay(epoch.base.commit))), [epoch.base.commit, view.commit]
         for old, new in pairwise(line):
-            epoch.overlay.grow(new, self._edits(old, new, differing if len(line) == 2 and len(differing) <= _BULK else None))
+            is_whole = len(line) == 2 and len(differing) <= _BULK
+            epoch.overlay.grow(new, self._changes.edits(old, new, differing if is_whole else None))
         self._fold_soon(epoch.overlay)
         return epoch.at(view.commit)
 
-    def _differing(self, old: str, new: str, at_most: int | None = None) -> list[Difference]:
-        return list(islice(self._objects.differences(self._tree(old), self._tree(new)), at_most))
+    def _put_in_front(self, epoch: _Epoch) -> _Epoch:
+        self._epochs = (epoch, *self._epochs[: _KEPT - 1])
+        return epoch
+
+    def _opened(self) -> Base:
+        """The index as it is on disk. Raises Damaged also if it is one of another repository, or of a later state of this one."""
+        base = self._store.open()
+        try:
+            self._changes.tree(base.commit)
+        except MissingObject as error:
+            raise Damaged(f"it reflects {base.commit}, which is not there") from error
+        return base
 
     def _current(self) -> _Epoch | None:
         """The newest epoch, opened anew if the files changed; None if there is no whole index."""
         if self._trusted():
             return self._epochs[0]
         try:
-            base = self._store.open()
+            base = self._opened()
         except Damaged as damage:
             log.info("the search index has to be rebuilt: %s", damage)
             self._epochs = ()
@@ -169,24 +178,27 @@ class Follower:
         return self._adopt(base) if base.complete else None
 
     def _line(self, overlay: Overlay, view: View) -> list[str] | None:
-        """The commits from the overlay's line to the view's; None if that is not ahead of it, or not on the way to main's.
+        """The commits from the overlay's newest to the view's; None if that is not ahead of it, or not on the way to main's.
 
         What is only proposed is ahead of it, too, and must not get into the line.
         """
-        line = self._way(overlay, self._memory.head(view.place)) or []
-        return line[: line.index(view.commit) + 1] if view.commit in line else None
+        line = self._way(overlay, view.place)
+        return line[: line.index(view.commit) + 1] if view.commit in line and line[0] == overlay.tip else None
 
-    def _way(self, overlay: Overlay, commit: str) -> list[str] | None:
-        """The commits from the overlay's line to `commit`, by first parents."""
+    def _way(self, overlay: Overlay, place: Place) -> list[str]:
+        """What main was from a commit of the overlay's line on until now; empty if it does not lead there."""
+        # what a push brought is one step: nobody checked the commits below its newest, and main never was at them
+        pushes = self._memory.repository.refs.pushes(place.ref)
+        commit = self._memory.head(place)
         line = [commit]
         while overlay.step_of(commit) is None:
-            if not commit or len(line) > _STEPS_MAX:
-                return None
+            if not commit.strip("0") or len(line) > _STEPS_MAX:
+                return []
             try:
                 parents = self._objects.commit(commit).parents
             except MissingObject:
-                return None  # the edge of a shallow clone
-            commit = parents[0] if parents else ""
+                return []  # the edge of a shallow clone
+            commit = pushes[commit][0] if commit in pushes else parents[0] if parents else ""
             line.append(commit)
         return line[::-1]
 
@@ -195,7 +207,7 @@ class Follower:
         key = (epoch.base.commit, view.commit)
         if key not in self._apart:
             overlay = Overlay(epoch.base.commit)
-            overlay.grow(view.commit, self._edits(epoch.base.commit, view.commit))
+            overlay.grow(view.commit, self._changes.edits(epoch.base.commit, view.commit))
             while len(self._apart) >= _KEPT:
                 self._apart.pop(next(iter(self._apart)))
             self._apart[key] = _Epoch(epoch.base, overlay)
@@ -208,9 +220,7 @@ class Follower:
             if self._epochs:
                 for commit, edits in self._epochs[0].overlay.after(base.commit):
                     overlay.grow(commit, edits)
-            epoch = _Epoch(base, overlay)
-            self._epochs = (epoch, *self._epochs[: _KEPT - 1])
-            return epoch
+            return self._put_in_front(_Epoch(base, overlay))
 
     def _mended(self, view: View) -> Snapshot:
         """The same as `at`, with an index that has to be written first: at its place, or aside if that cannot be."""
@@ -234,11 +244,10 @@ class Follower:
 
     def _bring_up(self, commit: str) -> None:
         try:
-            base = self._store.open()  # somebody else may have written it while we waited
+            base = self._opened()  # somebody else may have written it while we waited
             if base.complete:
                 if base.commit != commit:
-                    differing = self._objects.differences(self._tree(base.commit), self._tree(commit))
-                    base = self._store.apply(base, self._streamed(commit, differing), commit)
+                    base = self._store.apply(base, self._changes.streamed(base.commit, commit), commit)
                 self._adopt(base)
                 return
         except Damaged as damage:
@@ -262,7 +271,7 @@ class Follower:
 
     def _partial(self) -> Snapshot:
         try:
-            base = self._store.open()
+            base = self._opened()
         except Damaged:
             base = NOTHING
         return Snapshot(base, Overlay(base.commit), 0, base.commit, rebuilding=True)
@@ -287,50 +296,6 @@ class Follower:
         self._store.release()
         self._writing.release()
 
-    # --- what changed --------------------------------------------------------------------------------
-
-    def _tree(self, commit: str) -> str | None:
-        return self._objects.commit(commit).tree if commit else None
-
-    def _edits(self, old: str, new: str, differing: list[Difference] | None = None) -> list[Edit]:
-        """What differs between two commits (worked out unless it is known), as edits of the overlay."""
-        differing = self._differing(old, new) if differing is None else differing
-        changes = self._changes(new, old, differing)
-        view = self._memory.view(commit=new)
-        edits = []
-        for path, was, now in differing:
-            if kind_at(path) is None:
-                continue
-            decoded = view.parsed.get(self._objects.blob, view.place, path, now.oid) if now else None
-            passages = self._ahead.take(path, decoded.record) if decoded and decoded.record else []
-            edits.append(Edit(path, passages, changes.get(path, _NEVER), was_there=was is not None))
-        return edits
-
-    def _changes(self, new: str, old: str, differing: list[Difference]) -> dict[str, Change]:
-        there = [path for path, _, now in differing if now is not None]
-        commit = self._objects.commit(new) if new else None
-        if commit is not None and commit.parents == ((old,) if old else ()):
-            return dict.fromkeys(there, Change(commit.time, commit.author.name))
-        found = last_changes(self._memory.repository, new, there) if new else {}
-        return {path: Change(change.time, change.author) for path, change in found.items()}
-
-    def _streamed(self, commit: str, differing: Iterable[Difference]) -> Iterator[tuple[str, list[tuple[Passage, Change]]]]:
-        """Edits for the index itself: each path with its passages now, without keeping anything in memory."""
-        found = [(path, now) for path, _, now in differing if kind_at(path) is not None]
-        changes = last_changes(self._memory.repository, commit, [path for path, now in found if now]) if commit else {}
-        for path, now in found:
-            last = changes.get(path)
-            change = Change(last.time, last.author) if last else _NEVER
-            yield path, [(passage, change) for passage in self._passages(path, now)]
-
-    def _passages(self, path: str, entry: Entry | None) -> list[Passage]:
-        declared = kind_at(path)
-        if entry is None or declared is None:
-            return []
-        kind, data = self._objects.read(entry.oid)
-        record = decode(declared, path, data).record if kind == "blob" else None
-        return passages_of(path, record) if record is not None else []
-
     # --- folding and rebuilding ------------------------------------------------------------------------
 
     def fold(self) -> bool:
@@ -348,11 +313,10 @@ class Follower:
         if not self._epochs or not self._take(0):
             return False
         try:
-            base = self._store.open()
+            base = self._opened()
             target = self._folded_to(base)
             if target:
-                differing = self._objects.differences(self._tree(base.commit), self._tree(target))
-                self._adopt(self._store.apply(base, self._streamed(target, differing), target))
+                self._adopt(self._store.apply(base, self._changes.streamed(base.commit, target), target))
         except Damaged as damage:
             log.info("the search index is rebuilt: %s", damage)
             self._adopt(self._build(self._memory.head(), None))
@@ -376,7 +340,7 @@ class Follower:
         if self._closed or not self._take(0):
             return False
         try:
-            merged = self._store.merge() if self._store.open().complete else None
+            merged = self._store.merge() if self._opened().complete else None
             if merged:
                 self._adopt(merged)
             return merged is not None
@@ -393,9 +357,7 @@ class Follower:
             self._give_back()
 
     def _build(self, commit: str, progress: Callable[[int, int], None] | None) -> Base:
-        tree = self._tree(commit)
-        files = list(self._objects.files(tree)) if tree and tree != NO_TREE else []
-        passages = self._counted(self._streamed(commit, ((path, None, entry) for path, entry in files)), len(files), progress)
+        passages = self._counted(*self._changes.everything(commit), progress)
         self._building = True
         try:
             *_, last = self._store.build(passages, commit, batch=_BATCH)
@@ -407,7 +369,7 @@ class Follower:
 
     @staticmethod
     def _counted(
-        edits: Iterator[tuple[str, list[tuple[Passage, Change]]]], total: int, progress: Callable[[int, int], None] | None
+        edits: Edits, total: int, progress: Callable[[int, int], None] | None
     ) -> Iterator[list[tuple[Passage, Change]]]:
         for done, (_, passages) in enumerate(edits, 1):
             if passages:
@@ -465,7 +427,7 @@ class Follower:
 
     def close(self) -> None:
         """Stop folding and let others write."""
-        self._ahead.close()
+        self._changes.close()
         with self._wake:
             self._closed = True
             thread = self._thread

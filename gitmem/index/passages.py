@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from bisect import bisect
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -16,10 +17,11 @@ PASSAGE_MAX = 800  # characters of a piece of a longer one
 _FACET_MAX = 1000
 _AROUND = 1  # neighbours on each side whose words count for a section, weakly
 
-_HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+# No two repeats of these take the same characters, so that none takes the square of a text's length.
+_HEADING = re.compile(r"^#{1,6}[ \t]+(.+)$", re.MULTILINE)
 _FENCE = re.compile(r"^(?:```|~~~)", re.MULTILINE)
 _WORD = re.compile(r"\w+")
-_UNKNOWN_TEXT = re.compile(r"^(?:[^\s:#]+:|-)[ \t]+(.*\w.*)$", re.MULTILINE)
+_UNKNOWN_TEXT = re.compile(r"^(?:[^\s:#]+:|-)[ \t]+(\S.*)$", re.MULTILINE)
 _BLANK = re.compile(r"\n\s*\n")
 
 
@@ -111,12 +113,16 @@ class _Parts:
                 case "time":
                     self.moments += [date_words(datetime.fromisoformat(value)) for value in values]
         # front matter of others often holds the best description there is
-        self.keywords += [found[1] for found in _UNKNOWN_TEXT.finditer(record.extra)]
+        self.keywords += _unknown_texts(record.extra)
 
     def facets(self) -> Iterator[tuple[str, str]]:
         yield "scope", self._record.scope
         yield "kind", self._kind
         yield from self._record.facets()
+
+
+def _unknown_texts(extra: str) -> Iterator[str]:
+    return (found[1] for found in _UNKNOWN_TEXT.finditer(extra) if _WORD.search(found[1]))
 
 
 def _plain_texts(value: Any) -> list[str]:
@@ -156,11 +162,12 @@ def _by_heading(body: str) -> Iterator[tuple[str, str]]:
     fences = [found.start() for found in _FENCE.finditer(body)]
     heading, start = "", 0
     for found in _HEADING.finditer(body):
-        if sum(fence < found.start() for fence in fences) % 2:
+        if bisect(fences, found.start()) % 2:
             continue  # a comment in a block of code is no heading
         if body[start : found.start()].strip():
             yield heading, body[start : found.start()].strip()
-        heading, start = found[1][:200], found.end()
+        named = found[1].rstrip(" \t#") or found[1][0]
+        heading, start = named[:200], found.end()
     if body[start:].strip() or heading:
         yield heading, body[start:].strip()
 

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from gitmem.git.history import last_changes
-from gitmem.index.answer import Answer, Candidate, Where, card_of, explained, touched
+from gitmem.index.answer import Answer, Candidate, Where
+from gitmem.index.cards import card_of, explained, touched
 from gitmem.index.follower import Follower, Snapshot
 from gitmem.index.passages import facet_term
 from gitmem.index.question import Clause

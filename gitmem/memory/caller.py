@@ -48,3 +48,7 @@ class Caller(Struct, frozen=True):
     def person(self) -> Person:
         """The author of their commits."""
         return Person(self.name, f"{self.name}@gitmem")
+
+
+GITMEM = Caller("gitmem", "none")  # the memory itself
+GITMEM_PERSON = GITMEM.person

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, NewObject, Objects, Person, new_object
+from gitmem.git.objects import FILE, FOLDER, NO_TREE, Commit, Entry, NewObject, Objects, new_object
+from gitmem.memory.caller import GITMEM_PERSON
 from gitmem.memory.pending import PendingCommit, Stale
-from gitmem.memory.view import NO_TREE, names_at
-
-GITMEM = Person("gitmem", "gitmem@gitmem")
+from gitmem.memory.view import names_at
 
 
 class Chain:
@@ -33,7 +32,7 @@ class Chain:
         if tree == self._tree and not pending.merges:
             return ""
         parents = ((self.head,) if self.head else ()) + pending.merges
-        commit = Commit(tree, parents, pending.author, GITMEM, pending.time, pending.message)
+        commit = Commit(tree, parents, pending.author, GITMEM_PERSON, pending.time, pending.message)
         made = new_object("commit", commit.encode())
         self._objects.keep_commit(replace(commit, oid=made.oid))
         self.new += [*new, made]
@@ -41,13 +40,9 @@ class Chain:
         return made.oid
 
     def _changed(self, pending: PendingCommit) -> list[str]:
-        read = [path for path, seen in pending.reads.items() if self._entry(path) != seen]
+        read = [path for path, seen in pending.reads.items() if self._objects.entry(self._tree, path) != seen]
         listed = [path for path, seen in pending.listings.items() if names_at(self._objects, self._tree, path) != seen]
         return read + listed
-
-    def _entry(self, path: str) -> Entry | None:
-        # the tree of an emptied ref is written with the batch, so it may not be there yet
-        return self._objects.entry(self._tree, path) if self._tree != NO_TREE else None
 
 
 def graft(objects: Objects, tree_oid: str, edits: Mapping[str, NewObject | None]) -> tuple[str, list[NewObject]]:
@@ -62,7 +57,7 @@ def graft(objects: Objects, tree_oid: str, edits: Mapping[str, NewObject | None]
 def _graft(
     objects: Objects, tree_oid: str, edits: Mapping[tuple[str, ...], NewObject | None], new: list[NewObject]
 ) -> str | None:
-    tree = objects.tree(tree_oid) if tree_oid != NO_TREE else EMPTY_TREE
+    tree = objects.tree(tree_oid)
     below: dict[str, dict[tuple[str, ...], NewObject | None]] = {}
     for (name, *rest), blob in edits.items():
         if rest:

@@ -8,7 +8,7 @@ from gitmem.git.repository import Repository
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.settings import settings_of
-from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, View
+from gitmem.memory.view import MAIN_PLACE, ParsedFiles, View
 from gitmem.names import counted
 from gitmem.records.codec import Problem
 
@@ -27,8 +27,7 @@ def check(repository: Repository, base: str, tree: str, caller: Caller | None = 
     """
     before = View(repository.objects, ParsedFiles(), MAIN_PLACE, base)
     settings_of(before)
-    known = before.tree if before.tree != NO_TREE else None
-    edits = {path: gate.Edit(was, now) for path, was, now in repository.objects.differences(known, tree)}
+    edits = {path: gate.Edit(was, now) for path, was, now in repository.objects.differences(before.tree, tree)}
     asks = caller or Caller("unknown", "push")
     problems = gate.check(gate.Change(before, edits, asks, repository.objects.blob, proposed=caller is None))
     return Checked(len(edits), _in_order(problems))

@@ -7,10 +7,10 @@ from gitmem.errors import BadArgument, NotFound
 from gitmem.git.objects import FOLDER
 from gitmem.memory.view import View
 from gitmem.names import shown
-from gitmem.records.kind import KINDS, Kind
+from gitmem.records.kind import KINDS, PLACEHOLDER, Kind
 
-_PART = re.compile(r"(?:[a-z0-9][a-z0-9-]*-)?([0-9a-f]{4,40})")
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+DIGITS_MIN = 4  # of an id's hex part, that are taken for the id
+_PART = re.compile(rf"(?:[a-z0-9][a-z0-9-]*-)?([0-9a-f]{{{DIGITS_MIN},40}})")
 
 
 class Ambiguous(BadArgument):
@@ -71,7 +71,7 @@ def _matches(view: View, scope: str, text: str, hex_part: str, kind: Kind | None
 
 def _expand(view: View, folder: str) -> Iterator[str]:
     # a placeholder before the shard, such as the memory type, is whatever folders there are
-    found = _PLACEHOLDER.search(folder)
+    found = PLACEHOLDER.search(folder)
     if found is None:
         yield folder
         return

@@ -28,8 +28,8 @@ def default_path() -> Path:
 class Memory:
     """One memory on this machine. Holds nothing that a restart would lose."""
 
-    def __init__(self, path: Path, *, alternates: tuple[Path, ...] = ()) -> None:
-        self.repository = Repository(path, alternates=alternates)
+    def __init__(self, path: Path) -> None:
+        self.repository = Repository(path)
         self._parsed = ParsedFiles()
         self.upkeep = Upkeep(self.repository)
         self.writer = Writer(self.repository, self.upkeep)

@@ -9,17 +9,16 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from gitmem.errors import GitmemError
-from gitmem.git.objects import Commit, NewObject, Person, new_object
+from gitmem.git.objects import NO_TREE, Commit, NewObject, new_object
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import Repository
+from gitmem.memory.caller import GITMEM_PERSON
 from gitmem.memory.pending import StorageFailed
-from gitmem.memory.view import NO_TREE
 from gitmem.names import counted, now
 
 UNKNOWN = "unknown"  # whoever pushes and proves nothing
 PUSHERS_REF = "refs/notes/pushers"
 UNPROVEN = "nothing"  # the proof of somebody who has none
-_GITMEM = Person("gitmem", "gitmem@gitmem")
 _TRIES = 100
 
 
@@ -109,7 +108,7 @@ def _swapped(repository: Repository, edits: Mapping[str, NewObject | None]) -> b
     if tree == before:
         return True
     message = f"pushed: {counted(len(edits), 'commit')}\n"
-    commit = Commit(tree, (tip,) if tip else (), _GITMEM, _GITMEM, now(), message)
+    commit = Commit(tree, (tip,) if tip else (), GITMEM_PERSON, GITMEM_PERSON, now(), message)
     made = new_object("commit", commit.encode())
     with repository.objects.written([*new, made]):
         return repository.refs.swap(PUSHERS_REF, tip, made.oid)

@@ -3,7 +3,7 @@
 from gitmem.git.chains import Chains, PutAway
 from gitmem.git.objects import Commit, new_object
 from gitmem.git.refs import RefLocked
-from gitmem.memory.chain import GITMEM
+from gitmem.memory.caller import GITMEM_PERSON
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import StorageFailed
 from gitmem.memory.view import Place
@@ -37,4 +37,4 @@ def _root(memory: Memory, place: Place, history: PutAway) -> Commit:
         f"What led to {history.tip} is in archive/{history.file}.\n\n"
         f"Gitmem-Verb: upkeep\nGitmem-Archive: {history.file}\n"
     )
-    return Commit(memory.repository.objects.commit(history.tip).tree, (), GITMEM, GITMEM, now(), message)
+    return Commit(memory.repository.objects.commit(history.tip).tree, (), GITMEM_PERSON, GITMEM_PERSON, now(), message)

@@ -24,21 +24,20 @@ from msgspec.structs import replace
 from gitmem.errors import GitmemError
 from gitmem.git.ancestry import merge_bases
 from gitmem.git.log import last_touched
-from gitmem.git.objects import Commit, NewObject, Objects, new_object
+from gitmem.git.objects import NO_TREE, Commit, NewObject, Objects, new_object
 from gitmem.git.repository import CLOSED, PROPOSALS, Repository
 from gitmem.memory import gate
-from gitmem.memory.caller import Caller
-from gitmem.memory.chain import GITMEM, graft
+from gitmem.memory.caller import GITMEM, GITMEM_PERSON
+from gitmem.memory.chain import graft
 from gitmem.memory.memory import FOUNDING, Memory
-from gitmem.memory.merge import Loss, Merged, Side, SideName, merge_mark, merge_trees
+from gitmem.memory.merge import Merged, Side, merge_trees
 from gitmem.memory.settings import PATH, settings_of
-from gitmem.memory.view import MAIN_PLACE, NO_TREE, Place, View
+from gitmem.memory.versions import Loss, SideName, merge_mark
+from gitmem.memory.view import MAIN_PLACE, Place, View
 from gitmem.names import counted, shown, slugify
 from gitmem.records.codec import Problem
 
 _MERGE = "merge what two clones did\n\nGitmem-Verb: sync\n"
-# Who wrote what comes in was checked by the side that it comes from; here it is checked what it says.
-_SYNC = Caller("gitmem", "none")
 _SLUG_MAX = 40
 _NEVER = datetime.fromtimestamp(0, UTC)
 
@@ -164,7 +163,7 @@ class _Commits:
         return Settled(self._meeting.ref, self._ours, self._theirs, new, came, went)
 
     def _differing(self, old: str, new: str) -> int:
-        return sum(1 for _ in self._objects.differences(_opened(self._tree(old)), _opened(self._tree(new))))
+        return sum(1 for _ in self._objects.differences(self._tree(old), self._tree(new)))
 
     def _tree(self, commit: str) -> str:
         return self._objects.commit(commit).tree if commit else NO_TREE
@@ -198,7 +197,7 @@ class _Commits:
         tree, objects = graft(self._objects, ours.tree, merged.edits(self._objects))
         parents = tuple(sorted((self._ours, self._theirs)))
         time = max(self._objects.commit(each).time for each in parents)
-        commit = self._made(Commit(tree, parents, GITMEM, GITMEM, time, _MERGE))
+        commit = self._made(Commit(tree, parents, GITMEM_PERSON, GITMEM_PERSON, time, _MERGE))
         found = replace(
             self._moved_to(commit.oid), is_merge=True, objects=(*objects, commit), losses=merged.losses
         )
@@ -240,7 +239,7 @@ class _Commits:
             if tree == onto.tree:
                 continue
             message = f"keep what was lost of {loss.path}\n\n{loss.why}\n\nGitmem-Verb: sync\n"
-            commit = self._made(Commit(tree, (settled.new,), GITMEM, GITMEM, onto.time, message))
+            commit = self._made(Commit(tree, (settled.new,), GITMEM_PERSON, GITMEM_PERSON, onto.time, message))
             made[proposal_ref(loss)] = commit.oid
             objects += [*new, commit]
         return replace(settled, objects=(*settled.objects, *objects), proposals=made)
@@ -263,9 +262,10 @@ class _Commits:
     def _check_arrival(self, base: str) -> None:
         """What the other side did since `base` passes the gate, but for who did it."""
         before = self._memory.view(self._place, commit=base)
-        changes = self._objects.differences(_opened(before.tree), _opened(self._tree(self._theirs)))
+        changes = self._objects.differences(before.tree, self._tree(self._theirs))
         edits = {path: gate.Edit(was, now) for path, was, now in changes}
-        change = gate.Change(before, edits, _SYNC, self._objects.blob, forced=True, several=True, proposed=True)
+        # who wrote it was checked by the side that it comes from; here it is checked what it says
+        change = gate.Change(before, edits, GITMEM, self._objects.blob, forced=True, several=True, proposed=True)
         if problems := gate.check(change):
             raise BadArrival(self._meeting.ref, problems)
 
@@ -289,10 +289,6 @@ class Touched:
     @cached_property
     def _times(self) -> dict[str, datetime]:
         return last_touched(self._repository.path, self._tip, self._other)
-
-
-def _opened(tree: str) -> str | None:
-    return None if tree == NO_TREE else tree
 
 
 def _check_is_memory(view: View) -> None:

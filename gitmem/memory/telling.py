@@ -7,7 +7,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from gitmem.memory.memory import Memory
-    from gitmem.memory.merge import Loss
+    from gitmem.memory.versions import Loss
 
 
 class Lost(Struct, frozen=True):

@@ -7,14 +7,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gitmem.errors import GitmemError, NotFound
-from gitmem.git.objects import FOLDER, Entry, Objects, new_object
+from gitmem.git.objects import FOLDER, NO_TREE, Entry, Objects
 from gitmem.git.repository import MAIN
 from gitmem.names import shown
 from gitmem.records.codec import Decoded, decode
 from gitmem.records.kind import Record, kind_at
 
 R = TypeVar("R", bound=Record)
-NO_TREE = new_object("tree", b"").oid
 _PARSED_LIMIT = 20_000
 
 
@@ -48,7 +47,7 @@ class Unreadable(GitmemError):
 
 def names_at(objects: Objects, tree: str, folder: str) -> frozenset[str]:
     """The names in a folder of a tree."""
-    entry = objects.entry(tree, folder) if tree != NO_TREE else None
+    entry = objects.entry(tree, folder)
     return frozenset(objects.tree(entry.oid).entries) if entry and entry.mode == FOLDER else frozenset()
 
 
@@ -104,12 +103,12 @@ class View:
 
     def peek(self, path: str) -> Entry | None:
         """What stands at a path, without it counting as read: for look-ups whose result is read afterwards."""
-        return self.objects.entry(self.tree, path) if self.tree != NO_TREE else None
+        return self.objects.entry(self.tree, path)
 
     def decoded(self, path: str) -> Decoded | None:
         """The file at `path` as decoded, with its problems; None if there is no file of any kind."""
         entry = self.entry(path)
-        if entry is None or entry.mode == FOLDER:
+        if entry is None or not entry.is_file:
             return None
         return self.parsed.get(self.objects.blob, self.place, path, entry.oid)
 
@@ -137,7 +136,7 @@ class View:
     def files(self, folder: str = "") -> Iterator[tuple[str, Entry]]:
         """All files below a folder, as (path, entry)."""
         entry = self.entry(folder)
-        if entry and entry.mode == FOLDER and entry.oid != NO_TREE:
+        if entry and entry.mode == FOLDER:
             yield from self.objects.files(entry.oid, f"{folder}/" if folder else "")
 
     def records(self, cls: type[R], folder: str = "") -> Iterator[R]:

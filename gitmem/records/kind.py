@@ -29,7 +29,7 @@ from gitmem.records.shape import Shape, shape_of
 
 IndexRole = Literal["title", "text", "keyword", "path", "code", "time"]
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SCOPE = r"(?P<scope>shared|projects/[^/]+)"
 
 
@@ -188,7 +188,7 @@ class Kind(Struct, frozen=True, dict=True):
     @cached_property
     def path_fields(self) -> tuple[Field, ...]:
         """The fields that the path holds."""
-        names = set(_PLACEHOLDER.findall(self.record.home))
+        names = set(PLACEHOLDER.findall(self.record.home))
         return tuple(f for f in self.fields if f.name in names)
 
     @cached_property
@@ -204,7 +204,7 @@ class Kind(Struct, frozen=True, dict=True):
     @cached_property
     def _path_pattern(self) -> "re.Pattern[str]":
         pattern, seen = "", set()
-        for position, part in enumerate(_PLACEHOLDER.split(self.record.home)):
+        for position, part in enumerate(PLACEHOLDER.split(self.record.home)):
             if position % 2 == 0:
                 pattern += re.escape(part)
             elif part == "scope":
@@ -221,7 +221,7 @@ class Kind(Struct, frozen=True, dict=True):
 
     @cached_property
     def _placeholders(self) -> tuple[str, ...]:
-        return tuple(_PLACEHOLDER.findall(self.record.home))
+        return tuple(PLACEHOLDER.findall(self.record.home))
 
     def path_of(self, record: Record) -> str:
         """The path at which the record's file lives."""
@@ -252,5 +252,3 @@ def kind_at(path: str, ref: str = "main") -> Kind | None:
         if candidate.record.ref == ref and candidate.match(path) is not None:
             return candidate
     return None
-
-

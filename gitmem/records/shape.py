@@ -5,6 +5,7 @@ command line and a schema can never disagree about what is accepted.
 """
 
 import json
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from gitmem.names import format_time, parse_time, shown
 
 Json = Any  # a JSON value; the one place where anything goes
 NESTED_MAX = 100  # of a JSON value: far below where Python gives up
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 
 class Mismatch(Exception):
@@ -89,7 +91,7 @@ def _load_str(value: Json) -> str:
 
 def _load_int(value: Json) -> int:
     value = _native(value)
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and len(value) < 20:
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -215,7 +217,7 @@ def _list_in_text(text: str) -> Json:
     if text.lstrip().startswith("["):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
     return [text] if text else []
 
@@ -224,7 +226,7 @@ def _mapping_in_text(value: Json) -> Json:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
     return value
 

@@ -117,6 +117,16 @@ def test_a_session_that_is_none_is_refused(ann: Agent, session: str):
     refused(ann, "get_session", id=session)
 
 
+@pytest.mark.parametrize(("asked", "is_proposed"), [("False", False), (" false ", False), ("TRUE", True), ("as agreed", True)])
+def test_a_word_for_true_or_false_is_one_where_a_reason_may_stand(team: Team, asked: str, is_proposed: bool):
+    answer = team.call("record_learning", topic="t", content="c", as_proposal=asked)
+    assert ("proposal" in answer) == is_proposed
+
+
+def test_a_reason_that_cannot_be_kept_leaves_no_proposal_behind(ann: Agent):
+    assert "surrogate" in str(refused(ann, "record_learning", topic="t", content="c", as_proposal="\ud800x"))
+
+
 @pytest.mark.parametrize("version", ["zzzz", "0000000", "../x", "--all", "-1", "HEAD", "\x00", "x" * 5000, "🚀"])
 def test_a_version_that_is_none_is_refused(ann: Agent, version: str):
     refused(ann, "revert", id=first(ann), version=version)
@@ -258,7 +268,9 @@ def test_all_problems_of_a_record_are_listed_at_once(ann: Agent):
         assert part in error.message, part
 
 
-WRONG: list[Any] = [None, True, 7, -1, 1.5, float("nan"), [], [[]], [None], {}, {"a": {"b": []}}, "", "\x00", "x" * 100_000, 10**30, "10" * 30, ["\ud800"], {"\ud800": 1}]
+WRONG: list[Any] = [None, True, 7, -1, 1.5, float("nan"), [], [[]], [None], {}, {"a": {"b": []}}, "", "\x00", "x" * 100_000, 10**30, "10" * 30, ["\ud800"], {"\ud800": 1},
+                    "--5", "[" * 100_000, '{"a":' * 100_000, "\x1b[2J", ["\x1b[2J"], [{"name": "x", "desc": "\x1b[2J"}],
+                    {"name": "\x1b[2J", "version": "\x1b[2J"}]
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
@@ -270,7 +282,7 @@ def test_no_value_of_any_argument_of_a_verb_gets_anything_but_an_answer_or_a_ref
     }
     needed = {name: good.get(name, "x") for name, parameter in called.parameters.items() if parameter.required}
     patience = {"timeout_seconds": 0} if called.waits else {}
-    for name in called.parameters:
+    for name in (*called.parameters, "as_proposal"):
         for value in WRONG:
             waits_long = name in patience and (value is None or (isinstance(value, (int, float)) and value > 0))
             if not waits_long:
@@ -332,6 +344,22 @@ def test_after_all_this_the_memory_is_sound(ann: Agent):
     fresh = Agent(Path(ann.memory.path))
     assert fresh.call("query", query="First").value.results
     fresh.close()
+
+
+@pytest.mark.parametrize(("verb", "arguments"), [
+    ("project", {"action": "create", "name": "x", "description": "a\x00b\x1b[2J"}),
+    ("project", {"action": "add_agent", "name": "web", "member": "bob", "role": "r\x1b[2J"}),
+    ("project", {"action": "add_agent", "name": "web", "member": "bob", "paths": ["src/\x1b"]}),
+    ("store", {"title": "x", "content": "y", "interface": {"name": "\x1b\x00\n"}}),
+    ("store", {"title": "x", "content": "y", "interface": {"name": "x", "version": "\x1b"}}),
+])  # fmt: skip
+def test_no_field_takes_control_characters(ann: Agent, verb: str, arguments: dict[str, Any]):
+    assert "control character" in str(refused(ann, verb, **arguments))
+
+
+def test_no_handoff_takes_control_characters(team: Team):
+    team.call("start_session")
+    assert "control character" in str(team.refusal("end_session", summary="x", learnings=["\x1b[2J\x00evil"]))
 
 
 @pytest.mark.parametrize("line_break", ["\n", "\r", "\u2028", "\u2029", "\x85", "\x0b"])

@@ -89,6 +89,20 @@ def test_the_index_is_reported_missing_behind_and_damaged(team: Team) -> None:
     assert (damaged.state, damaged.help != "") == ("warning", True)
 
 
+def test_an_index_of_a_commit_that_is_not_there_is_told_and_built_anew(team: Team) -> None:
+    before = team.memory.head()
+    team.call("record_learning", topic="Lost", content="With what the copy does not have.")
+    team.call("query", query="lost")
+    team.index.fold()
+    lost = team.memory.head()
+    team.close()
+    (team.memory.path / "refs/heads/main").write_text(f"{before}\n")  # as an older copy of the files would have it
+    git(team.memory.path, "gc", "-q", "--prune=now")
+    assert lost[:10] in finding(examine(team.memory.path), "index").what
+    _, report = mend(team.memory.path)
+    assert finding(report, "index").state == "ok"
+
+
 def test_live_sessions_are_counted(team: Team) -> None:
     team.call("start_session")
     assert finding(examine(team.memory.path), "sessions").what == "1 is live"

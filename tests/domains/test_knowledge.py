@@ -333,3 +333,85 @@ def test_verbs_for_knowledge_say_what_to_call_for_a_backlog_item(team: Team):
         refused = team.refusal(called, id=item, **more)
         assert refused.message == f"'{item}' is a record of the kind backlogitem, and no knowledge."
         assert "update_backlog_item" in refused.fix
+
+
+def test_a_title_that_two_projects_share_is_linked_where_the_link_stands(team: Team):
+    team.call("project", action="create", name="api", project="")
+    ours = team.call("store", title="Deployment", content="By hand.")["id"]
+    theirs = team.call("store", title="Deployment", content="By a robot.", project="api")["id"]
+    source = team.call("store", title="Overview", content="See [[Deployment]].", project="api")["id"]
+    assert [each["id"] for each in team.call("related", id=source, project="api")["related"]] == [theirs]
+    assert [each["id"] for each in team.call("get_by_id", id=theirs)["backlinks"]] == [source]
+    assert team.call("get_by_id", id=ours)["backlinks"] == []
+
+
+def test_a_link_by_the_first_digits_of_an_id_is_followed_back(team: Team):
+    target = learn(team)
+    digits = target.rpartition("-")[2]
+    named = team.call("store", title="Client", content="See there.", links=[{"rel": "uses", "to": digits[:4]}])["id"]
+    wiki = team.call("store", title="Overview", content=f"See [[{digits[:6]}]].")["id"]
+    assert {(each["id"], each["rel"]) for each in team.call("get_by_id", id=target)["backlinks"]} == {(named, "uses"), (wiki, "mentions")}
+
+
+def test_links_that_lead_nowhere_are_told(team: Team):
+    made = team.call("store", title="Overview", content="See [[Missing page]].", links=[{"rel": "uses", "to": "nope-12345678"}])["id"]
+    assert team.call("related", id=made)["unresolved"] == ["nope-12345678", "Missing page"]
+
+
+def test_an_interface_is_read_as_it_was_stored(team: Team):
+    interface = {"name": "Orders", "version": "1", "schema": {"type": "object"}}
+    made = team.call("store", title="Orders", content="The service.", memory_type="interface", interface=interface)["id"]
+    assert team.call("get_by_id", id=made)["interface"] == interface
+    assert "interface" not in team.call("get_by_id", id=learn(team))
+
+
+def test_history_by_a_word_of_an_id_or_by_digits_that_several_have_mixes_no_records(team: Team):
+    one = team.call("record_learning", topic="Use facade pattern", content="One.")
+    learn(team, topic="Another facade thing", content="Two.")
+    for verb in ("history", "diff", "revert"):
+        more = {"version": one["version"]} if verb == "revert" else {}
+        assert "never was" in team.refusal(verb, id="facade", **more).message
+    gone = [Knowledge(scope="projects/web", id=f"gone-{number}-7b23{number}51f", title="Gone", content=str(number)) for number in (1, 2)]
+    for each in gone:
+        with team.memory.transaction(team.memory.view(), Caller("ann"), "put") as change:
+            change.put(each)
+    with team.memory.transaction(team.memory.view(), Caller("ann"), "delete") as change:
+        for each in gone:
+            change.delete(each.path)
+    assert "could be any of gone-1-7b23151f, gone-2-7b23251f" in team.refusal("history", id="7b23").message
+    assert [team.call("history", id=part)["id"] for part in ("7b231", "gone-2-7b23251f")] == [each.id for each in gone]
+
+
+def test_what_a_push_brought_counts_as_recent_from_its_arrival(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    learn(team)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(team.memory.path), str(clone))
+    (clone / "README.md").write_text("# Ours\n")
+    with monkeypatch.context() as then:
+        then.setenv("GIT_COMMITTER_DATE", "2020-01-01T00:00:00Z")
+        git(clone, "-c", "user.name=Bob", "-c", "user.email=bob@example.com", "commit", "-qam", "notes")
+    git(clone, "push", "-q", "origin", "main")
+    learn(team, topic="Mine", content="y")
+    subjects = ["learning: Mine", "learning: Retries back off", "create project web"]
+    assert [each["subject"] for each in team.call("recent_changes")["changes"]] == subjects
+    assert team.call("recent_changes", since="2019-12-31")["count"] == 3
+
+
+def test_what_was_asked_is_done_or_refused(team: Team):
+    one, two = learn(team), learn(team, topic="Another", content="Else.")
+    assert "superseded_by goes with" in team.refusal("change_status", id=one, new_status="deprecated", superseded_by=two).message
+    assert "nothing to append" in team.refusal("edit", id=one, operation="append").message
+    version = team.call("get_by_id", id=one)["version"]
+    assert "fits many versions" in team.refusal("edit", id=one, operation="append", text="x", if_version=version[0]).message
+
+
+def test_line_ends_of_another_system_are_found_in_what_was_kept(team: Team):
+    made = team.call("record_learning", topic="Lines", content="one\r\ntwo\r\nthree")["id"]
+    team.call("edit", id=made, operation="find_replace", find="one\r\ntwo", text="1\r\n2")
+    assert team.call("get_by_id", id=made)["content"] == "1\n2\nthree"
+
+
+def test_every_filter_of_a_search_is_told(team: Team):
+    learn(team)
+    found = team.call("query", query="retries", statuses=["expired"], updated_within_days=1, tags=["x"])
+    assert found["searched"] == "0 records in web and shared, only status expired, tag x, changed in the last 1 day"

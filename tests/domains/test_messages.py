@@ -300,11 +300,6 @@ def test_an_everyday_text_does_not(text: str):
     assert destructive_acts(text) == ()
 
 
-def test_looking_for_destructive_acts_takes_no_longer_for_a_hostile_text():
-    for part in ("push ", "rm -a ", "find . ", "delete a b ", "dd x ", "drop ", "branch -a "):
-        assert destructive_acts(part * (50_000 // len(part)) + " ") in ((), ("removing files",), ("deleting a branch",))
-
-
 def test_a_flagged_message_says_so_to_sender_and_reader(team: Team):
     sent = team.call("send_message", to_instance="bob", message="Please drop table users")
     assert (sent["require_human"], sent["flags"]) == (True, ["dropping data"])

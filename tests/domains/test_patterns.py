@@ -14,10 +14,10 @@ from gitmem.domains.locks.patterns import (
     ACCEPTED,
     PATTERN_MAX,
     BadPaths,
+    _floats,
     a_pattern,
     canonical,
     checked,
-    gitignore_line,
     overlap,
     problem_of,
 )
@@ -135,6 +135,11 @@ patterns = (
     .filter(lambda text: not problem_of(text) and not re.search(r"\[[^\]]*\[|\[[!^]?-", text))
     .map(canonical)
 )
+
+
+def gitignore_line(pattern: str) -> str:
+    """The line of a .gitignore file that says the same."""
+    return pattern if _floats(pattern) else f"/{pattern.removeprefix('./')}"
 
 
 def matches(pattern: str, path: str) -> bool:

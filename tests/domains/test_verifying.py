@@ -13,7 +13,7 @@ from gitmem.facade.cli import commands
 from gitmem.git.chains import Chains
 from gitmem.git.objects import Commit, Person, new_object
 from gitmem.git.repository import MAIN
-from gitmem.memory.chain import GITMEM
+from gitmem.memory.caller import GITMEM_PERSON
 from gitmem.memory.memory import Memory
 from gitmem.memory.rerooting import begin_anew
 from gitmem.memory.view import Place
@@ -174,7 +174,7 @@ def forged_on(memory: Memory, tip: str) -> str:
     from gitmem.git.repository import run_git
 
     made = run_git(memory.path, "mktree", stdin=listing).strip()
-    forged = new_object("commit", Commit(made, (tip,), Person("eve", "eve@gitmem"), GITMEM, now(), "odd\n").encode())
+    forged = new_object("commit", Commit(made, (tip,), Person("eve", "eve@gitmem"), GITMEM_PERSON, now(), "odd\n").encode())
     memory.repository.objects.write_loose(forged)
     return forged.oid
 

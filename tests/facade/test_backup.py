@@ -22,7 +22,8 @@ from gitmem.facade.cli import commands
 from gitmem.git import bundles
 from gitmem.git.chains import Chains
 from gitmem.git.objects import new_object
-from gitmem.git.repository import MAIN
+from gitmem.git.repository import MAIN, Repository
+from gitmem.memory import hubs
 from gitmem.memory.memory import Memory
 from gitmem.memory.rerooting import begin_anew
 from gitmem.memory.view import Place
@@ -172,6 +173,18 @@ def test_hubs_are_kept_without_passwords_and_nothing_that_could_run_a_program(te
     assert "gitmem.hub=hub" in kept
     assert "owned" not in kept
     assert "secret" not in kept
+
+
+def test_a_restored_memory_has_its_hubs(team: Team, tmp_path: Path) -> None:
+    for name in ("hub", "team.mirror"):
+        hubs.add(team.memory.repository, f"https://example.com/{name}.git", name)
+    for setting in ("remote.--upload-pack=touch owned.url", "remote.--upload-pack=touch owned.gitmem"):
+        git(team.memory.path, "config", setting, "true")
+    back_up(team.memory, tmp_path / "team.backup", quiet)
+    restoring.restore([tmp_path / "team.backup"], tmp_path / "back.git", quiet)
+    kept = [each for each in hubs.hubs(team.memory.repository) if not each.name.startswith("--")]
+    assert hubs.hubs(Repository(tmp_path / "back.git")) == kept
+    assert [(each.name, each.decides) for each in kept] == [("hub", True), ("team.mirror", False)]
 
 
 def test_when_pushes_arrived_is_known_after_a_restore(team: Team, tmp_path: Path) -> None:

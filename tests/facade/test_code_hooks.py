@@ -193,6 +193,13 @@ def test_a_commit_is_linked_to_the_item_that_its_author_has_in_progress(code: Pa
     assert git(code, "fsck", "--strict", "--no-dangling") == ""
 
 
+@pytest.mark.usefixtures("signing")
+def test_a_signed_commit_is_noted_for_its_item_alone(code: Path, team: Team):
+    item = claimed(team)
+    assert commit(code, "a") == (0, "")
+    assert [each["item"] for each in notes(code)] == [item]
+
+
 def test_nothing_is_added_without_an_item_or_with_two(code: Path, team: Team):
     commit(code, "a")
     assert (message(code), notes(code)) == ("change a", [])

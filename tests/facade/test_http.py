@@ -18,11 +18,6 @@ LEARNING = {"topic": "Retries need a jitter", "content": "Without one, all clien
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     path = tmp_path_factory.mktemp("http") / "memory.git"
     with http_server(path, json.dumps({"allow_hosts": ["memory.example"]})) as (base, _):
@@ -86,14 +81,14 @@ async def test_requests_under_foreign_names_are_refused_on_every_route(
         assert (await raw.get(path, headers=headers)).status_code == status
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.1:9", "LOCALHOST:80", "memory.example", "[::1]:80"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.1:9", "LOCALHOST:80", "memory.example", "Memory.Example:8080", "[::1]:80"])
 async def test_requests_under_its_own_names_are_served_with_and_without_a_port(running: tuple[str, Path], host: str) -> None:
     async with httpx2.AsyncClient(base_url=running[0]) as raw:
         assert (await raw.get("/health", headers={"Host": host, "Origin": f"http://{host}"})).status_code == 200
         started = await raw.post(
             "/mcp",
             json=request("initialize", 1, {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}),
-            headers={"Host": host.lower(), "Accept": "application/json, text/event-stream"},
+            headers={"Host": host, "Origin": f"http://{host}", "Accept": "application/json, text/event-stream"},
         )
         assert started.status_code == 200
 
@@ -139,5 +134,3 @@ async def test_an_address_that_is_taken_is_refused_with_what_helps(running: tupl
     port = int(running[0].rpartition(":")[2])
     with pytest.raises(AssertionError, match="cannot listen on"), http_server(tmp_path / "m.git", json.dumps({"port": port})):
         pass
-
-

@@ -21,11 +21,6 @@ BYTES_OF_CORE = 10_000
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def office(memory: Memory) -> Iterator[Office]:
     with closing(Office(memory)) as opened:
         yield opened

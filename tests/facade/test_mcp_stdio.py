@@ -17,11 +17,6 @@ pytestmark = pytest.mark.anyio
 LEARNING = {"topic": "Retries need a jitter", "content": "Without one, all clients retry at once."}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_client_starts_a_memory_records_and_finds(tmp_path: Path, mode: str) -> None:
     settings = json.dumps({"agent": "ada", "project": "shop"})

@@ -124,6 +124,13 @@ def test_the_later_version_is_that_of_the_later_commit_even_if_it_is_ours(worktr
     assert worktree.file(ITEM) == encode(theirs)
 
 
+@pytest.mark.usefixtures("signing")
+def test_git_merge_merges_what_was_committed_with_signatures(worktree: Worktree):
+    worktree.branches(ITEM, OURS, THEIRS)
+    assert worktree.git("merge", "-q", "other").returncode == 0
+    assert worktree.file(ITEM) == encode(MERGED)
+
+
 def test_a_yaml_record_that_both_sides_added_is_merged(worktree: Worktree):
     worktree.commit(ITEM)
     worktree.git("branch", "other")

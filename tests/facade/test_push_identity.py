@@ -297,7 +297,7 @@ def test_a_web_servers_user_proves_nothing(memory: Path):
 
 def test_ssh_signatures_on_all_commits_tell_who_pushes(far: Person, memory: Path, ann: Agent):
     bob, other = ssh_key(memory.parent, "bob"), ssh_key(memory.parent, "other")
-    let_sign(ann, "# whose key is whose", f"pat {public(other)}", f'bob namespaces="git" {public(bob)}')
+    let_sign(ann, "# whose key is whose", f"pat {public(other)}", f'bob namespaces="git",valid-after="20260101" {public(bob)}')
     git(far.clone, "pull", "-q")
     first = written(far, 1, "-c", "user.name=bob", *signed_with(bob))
     second = written(far, 2, *signed_with(bob))
@@ -378,7 +378,12 @@ def test_openpgp_signatures_tell_who_pushes(far: Person, memory: Path, ann: Agen
         ("* ssh-ed25519 AAAA", "is for '*'; one name or one email address is accepted"),
         ("pat,bob ssh-ed25519 AAAA", "is for 'pat,bob'; one name or one email address is accepted"),
         ("pat cert-authority ssh-ed25519 AAAA",
-         "has the option 'cert-authority'; namespaces, valid-after and valid-before are accepted"),
+         "has the option 'cert-authority'; namespaces, valid-after and valid-before are accepted, as in namespaces=\"git\""),
+        ("pat namespaces=git ssh-ed25519 AAAA",
+         "has the option 'namespaces=git'; namespaces, valid-after and valid-before are accepted, as in namespaces=\"git\""),
+        ('pat namespaces="git"valid-after="20260101" ssh-ed25519 AAAA',
+         "has the option 'namespaces=\"git\"valid-after=\"20260101\"'; namespaces, valid-after and valid-before are accepted, "
+         'as in namespaces="git"'),
         ("pat ssh-ed25519 A", "has a key that is not base64"),
     ],
 )  # fmt: skip

@@ -19,11 +19,6 @@ from tests.test_tutorial import ROOT, run_page
 LEARNING = {"topic": "Retries back off", "content": "With jitter."}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def bob(team: Team) -> str:
     team.call("project", action="add_agent", name="web", member="bob", tier="member")

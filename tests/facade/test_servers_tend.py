@@ -25,7 +25,6 @@ from tests.conftest import Team
 # A stdio server whose first turn comes at once.
 EAGER = (
     "import sys, pathlib; from gitmem.facade import tending; tending.FIRST_AFTER_SECONDS = 0.0; "
-    "tending.Tending.__init__.__defaults__ = (0.0,); "
     "from gitmem.facade.stdio import serve_stdio; serve_stdio(pathlib.Path(sys.argv[1]))"
 )
 

@@ -27,11 +27,6 @@ PATIENCE_SECONDS = 10
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def web(team: Team) -> Team:
     for name in ("bob", "cy"):
         team.call("project", action="add_agent", name="web", member=name)

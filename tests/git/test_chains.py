@@ -9,10 +9,11 @@ import pytest
 from filelock import FileLock
 
 from gitmem.errors import GitmemError
-from gitmem.git import maintenance, repacking
+from gitmem.git import folding, maintenance, repacking
 from gitmem.git.chains import Chains, PutAway
 from gitmem.git.expiry import NEVER, Expiry
-from gitmem.git.objects import EMPTY_TREE, FILE, KEEP_TEXT, Commit, Entry, MissingObject, Person, new_object
+from gitmem.git.objects import EMPTY_TREE, FILE, Commit, Entry, MissingObject, Person, new_object
+from gitmem.git.packs import KEEP_TEXT
 from gitmem.git.repository import GitFailed, Repository, git_version
 from gitmem.names import now
 from tests.conftest import git
@@ -239,10 +240,10 @@ def test_folding_leaves_the_pack_of_what_no_ref_holds_alone(repository: Reposito
     (cruft,) = repository.objects.pack_folder.glob("*.mtimes")
     for number in range(40):
         grow(repository, number)
-    maintenance.fold(repository)
+    folding.fold(repository)
     assert cruft.exists()
     assert cruft.with_suffix(".pack").exists()
-    assert len(repository.objects.packs()) < maintenance.FOLD_AT
+    assert len(repository.objects.packs()) < folding.FOLD_AT
 
 
 def test_the_age_that_git_is_told_is_never_younger_than_the_repack_before(tmp_path: Path):

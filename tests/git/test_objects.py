@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitmem.git import maintenance
+from gitmem.git import folding, maintenance
 from gitmem.git.objects import EMPTY_TREE, FILE, FOLDER, Commit, Entry, MissingObject, Person, Tree, new_object
 from gitmem.git.refs import Refs
 from gitmem.git.repository import MAIN, NotARepository, Repository, run_git
@@ -135,8 +135,8 @@ def test_folding_keeps_every_object_and_leaves_few_packs(repository: Repository)
     assert len(repository.objects.packs()) == 40
     reader = Repository(repository.path)
     assert reader.objects.commit(commits[0]).message == "0\n"
-    maintenance.fold(repository)
-    assert len(repository.objects.packs()) < maintenance.FOLD_AT
+    folding.fold(repository)
+    assert len(repository.objects.packs()) < folding.FOLD_AT
     for number, oid in enumerate(commits):
         assert reader.objects.commit(oid).message == f"{number}\n"
     assert "error" not in git(repository.path, "fsck", "--strict")

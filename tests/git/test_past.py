@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from gitmem.git.log import file_versions
-from gitmem.git.objects import Commit, NewObject, Person, new_object, write_pack
+from gitmem.git.objects import NO_TREE, Commit, NewObject, Person, new_object
+from gitmem.git.packs import write_pack
 from gitmem.git.repository import Repository
 from gitmem.memory.chain import graft
-from gitmem.memory.view import NO_TREE
 from tests.conftest import git
 
 PAT = Person("Pat", "pat@example.com")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gitmem.git.objects import Commit, NewObject, Person, new_object, write_pack
+from gitmem.git.objects import NO_TREE, Commit, NewObject, Person, new_object
+from gitmem.git.packs import write_pack
 from gitmem.git.repository import Repository
 from gitmem.memory.chain import graft
 from gitmem.memory.settling import Touched
-from gitmem.memory.view import NO_TREE
 from tests.conftest import git
 
 PAT = Person("Pat", "pat@example.com")

@@ -61,7 +61,7 @@ def test_a_search_takes_what_was_analysed_ahead(memory: Memory, write: Write, op
     write("First", "beta")
     index = open_index(memory)
     index.search("alpha", view=memory.view())  # from here on there is an index that writes are added to
-    begun = index._follower._ahead._begun
+    begun = index._follower._changes._ahead._begun
 
     record = write("Pool exhaustion", "alpha")
     assert list(begun) == [(record.path, record.version)]

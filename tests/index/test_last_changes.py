@@ -52,7 +52,7 @@ def merged(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("steps", [300, 0, 1, 3], ids=lambda steps: f"{steps}-steps-in-process")
 def test_a_merge_is_passed_through_to_who_made_the_change(merged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    monkeypatch.setattr(history, "_STEPS_IN_PROCESS", steps)
+    monkeypatch.setattr(history, "STEPS_IN_PROCESS", steps)
     _git(tmp_path, "clone", "-q", "--bare", str(merged), "bare.git")
     repository = Repository(tmp_path / "bare.git")
     head = _git(merged, "rev-parse", "HEAD")

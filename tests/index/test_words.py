@@ -96,6 +96,11 @@ def test_long_bodies_are_cut_at_headings_but_not_inside_code() -> None:
     assert sections("# short\n\ntext") == [("", "# short\n\ntext")]
 
 
+def test_a_heading_is_named_without_its_closing_marks_and_one_of_marks_alone_is_kept() -> None:
+    filler = "x" * 1600
+    assert [heading for heading, _ in sections(f"## One ## \t\n{filler}\n# ###\n{filler}")] == ["One", "One", "#", "#"]
+
+
 @given(st.text(alphabet="ab \n.é", max_size=3000).map(lambda text: text * 3))
 def test_sections_lose_nothing_and_are_short(body: str) -> None:
     pieces = sections(body)

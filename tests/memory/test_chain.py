@@ -2,7 +2,8 @@
 
 import pytest
 
-from gitmem.memory.chain import GITMEM, Chain
+from gitmem.memory.caller import GITMEM_PERSON
+from gitmem.memory.chain import Chain
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import PendingCommit, Stale
 from gitmem.names import now
@@ -14,7 +15,7 @@ def test_what_was_read_of_a_ref_that_is_gone_has_changed(memory: Memory):
     view = memory.view()
     assert view.record(record.path)
     pending = PendingCommit(
-        ref="refs/heads/main", base=view.commit, reads=view.reads, listings={}, edits={}, author=GITMEM, message="m\n", time=now()
+        ref="refs/heads/main", base=view.commit, reads=view.reads, listings={}, edits={}, author=GITMEM_PERSON, message="m\n", time=now()
     )
     assert Chain(view.objects, view.commit).add(pending) == ""
     with pytest.raises(Stale) as stale:

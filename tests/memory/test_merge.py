@@ -21,12 +21,14 @@ from gitmem.domains.knowledge.record import Interface, Knowledge, Link
 from gitmem.domains.memories.record import Remembered
 from gitmem.domains.projects import Member, Project
 from gitmem.domains.specs.record import Spec
-from gitmem.git.objects import Objects, new_object
+from gitmem.git.objects import NO_TREE, Objects, new_object
 from gitmem.git.repository import Repository
 from gitmem.memory import gate
+from gitmem.memory.caller import GITMEM
 from gitmem.memory.chain import graft
-from gitmem.memory.merge import MERGER, Loss, Merged, Side, SideName, merge_trees
-from gitmem.memory.view import MAIN_PLACE, NO_TREE, ParsedFiles, Place, View
+from gitmem.memory.merge import Merged, Side, merge_trees
+from gitmem.memory.versions import Loss, SideName
+from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
 from gitmem.records.codec import decode, encode
 from gitmem.records.kind import KINDS, Record, kind_at
 
@@ -85,7 +87,7 @@ class Bench:
         view.tree = self.tree(before)
         base = view.tree if before else None
         edits = {path: gate.Edit(was, now) for path, was, now in self.objects.differences(base, self.tree(after) if after else None)}
-        return gate.check(gate.Change(view, edits, MERGER, self.objects.blob, proposed=True))
+        return gate.check(gate.Change(view, edits, GITMEM, self.objects.blob, proposed=True))
 
 
 @pytest.fixture(scope="module")

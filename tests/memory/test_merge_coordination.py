@@ -15,7 +15,7 @@ from gitmem.domains.presence import Presence
 from gitmem.domains.sessions import LiveSession
 from gitmem.git.repository import Repository
 from gitmem.memory.marks import Mark
-from gitmem.memory.merge import merge_mark
+from gitmem.memory.versions import merge_mark
 from gitmem.memory.view import Place
 from gitmem.names import now
 from gitmem.records.codec import decode, encode

@@ -83,7 +83,6 @@ def state(path: Path) -> tuple[str, list[str]]:
     return git(path, "for-each-ref"), sorted(file.name for file in (path / "objects" / "pack").iterdir())
 
 
-
 WRITES: dict[str, Callable[[Agent], object]] = {
     "record_learning": lambda one: one.record("new"),
     "project": lambda one: one.call("project", action="create", name="other"),

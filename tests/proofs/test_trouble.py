@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from gitmem.errors import GitmemError
 from gitmem.git.maintenance import PACKS_MAX
-from gitmem.git.objects import KEEP_TEXT
+from gitmem.git.packs import KEEP_TEXT
 from gitmem.git.refs import BrokenRef
 from gitmem.git.repository import MAIN
 from tests.conftest import git

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Desk
 from gitmem.domains.backlog.dependencies import check_circles
 from gitmem.domains.backlog.drafting import (
@@ -21,7 +22,7 @@ from gitmem.domains.backlog.drafting import (
     written,
 )
 from gitmem.domains.backlog.finding import find_item, scopes_of
-from gitmem.domains.backlog.planning import NOTHING_NEW, add_backlog_item, complete_backlog_item, completion, update_backlog_item
+from gitmem.domains.backlog.planning import add_backlog_item, complete_backlog_item, completion, update_backlog_item
 from gitmem.domains.backlog.record import PARENT, WAITS_FOR, BacklogItem
 from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import BadArgument, GitmemError, Refused

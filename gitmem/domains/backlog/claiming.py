@@ -7,12 +7,12 @@ from itertools import islice
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Desk
 from gitmem.domains.backlog.dependencies import items_of, open_blockers
 from gitmem.domains.backlog.drafting import raise_all, revised
 from gitmem.domains.backlog.finding import find_item, id_at
 from gitmem.domains.backlog.order import Queue
-from gitmem.domains.backlog.planning import NOTHING_NEW
 from gitmem.domains.backlog.record import STARTABLE, UNCLOSED, WAITS_FOR, BacklogItem
 from gitmem.domains.presence import last_seen
 from gitmem.domains.syncing import told_local_only

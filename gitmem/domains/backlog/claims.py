@@ -20,7 +20,7 @@ def claimed_once(draft: "Draft") -> None:
     """An item stays with whom the hub gave it to; whoever claimed it in another clone meanwhile is told."""
     if not draft.is_decided or draft.place.family != "main":
         return
-    from gitmem.memory.merge import Loss  # imported late: the push hook loads this module and merges nothing
+    from gitmem.memory.versions import Loss  # imported late: the push hook loads this module and merges nothing
 
     for item, landed, other in list(_claimed_twice(draft)):
         why = f"{landed.assigned_to} has it: the hub agreed to that first"

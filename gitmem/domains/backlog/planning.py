@@ -1,6 +1,7 @@
 """Adding items, changing them, closing them."""
 
 
+from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Desk, Scope
 from gitmem.domains.backlog.dependencies import check_circles
 from gitmem.domains.backlog.drafting import (
@@ -17,12 +18,12 @@ from gitmem.domains.backlog.drafting import (
     written,
 )
 from gitmem.domains.backlog.finding import find_item
-from gitmem.domains.backlog.record import TITLED, BacklogItem, ItemType, Priority, Status, folded
+from gitmem.domains.backlog.record import TITLED, BacklogItem, ItemType, Priority, Status
 from gitmem.errors import GitmemError
+from gitmem.names import folded
 from gitmem.verbs import check_version, verb
 
 UNBLOCKED_MAX = 20  # told by name
-NOTHING_NEW = "it is so already; nothing was written"
 
 
 @verb(writes=True, aliases={"target_version": "milestone"})

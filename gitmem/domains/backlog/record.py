@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gitmem.domains.backlog.body import Parts, join, split, text_problem, tidy
 from gitmem.domains.knowledge.record import an_id
 from gitmem.memory.gate import BODY_MAX_BYTES
+from gitmem.names import folded
 from gitmem.records.check import a_name, at_most, bytes_at_most, each, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import first_come, furthest, sections
@@ -44,11 +45,6 @@ def nobody_or_a_name(value: str) -> str | None:
 def nothing_or_an_id(value: str) -> str | None:
     """A generated id, or nothing."""
     return an_id(value) if value else None
-
-
-def folded(title: str) -> str:
-    """A title as those that say the same have it: without regard to case and white space."""
-    return " ".join(title.split()).casefold()
 
 
 def order_group(scope: str) -> str:

@@ -57,6 +57,9 @@ def edit(
     """
     record = find_knowledge(desk, id)
     check_version(record, if_version)
+    text, find = text.replace("\r\n", "\n"), find.replace("\r\n", "\n")  # as records keep it
+    if operation in ("append", "prepend") and not text.strip():
+        raise BadArgument(f"text is empty, so there is nothing to {operation}.", fix="Pass the text that is to be added.")
     if operation == "set_fields":
         changed = _with_fields(record, fields or {})
     else:
@@ -66,7 +69,7 @@ def edit(
             "replace_section": lambda: replace_section(record.content, section, text),
             "find_replace": lambda: _find_replace(record.content, find, text, expected_count),
         }
-        changed = replace(record, content=edits[operation]().replace("\r\n", "\n"))
+        changed = replace(record, content=edits[operation]())
     with desk.transaction(f"edit {record.id}: {operation.replace('_', ' ')}") as change:
         return recorded(change.put(changed))
 
@@ -149,6 +152,11 @@ def change_status(
         reason: why, for those who read the history.
     """
     record = find_knowledge(desk, id)
+    if superseded_by and new_status != "superseded":
+        raise BadArgument(
+            f"superseded_by goes with the status superseded, not with {new_status}. Nothing was changed.",
+            fix="Pass new_status='superseded', or leave superseded_by out.",
+        )
     if new_status == "superseded" and not (superseded_by or record.superseded_by):
         raise BadArgument("superseded needs to know by what.", fix="Pass superseded_by='ID', or use deprecated.")
     successor = _successor(desk, record, superseded_by) if new_status == "superseded" else record.superseded_by

@@ -12,11 +12,12 @@ from gitmem.domains.reviews.record import SHARED, Approvers
 from gitmem.errors import NotFound
 from gitmem.git.log import FileVersion, diff_blobs, file_versions
 from gitmem.git.log import blame as blame_lines
-from gitmem.git.objects import Commit
+from gitmem.git.objects import NO_TREE, Commit
+from gitmem.memory.find import Ambiguous
 from gitmem.memory.pushers import Notes
-from gitmem.memory.view import NO_TREE, View
+from gitmem.memory.view import View
 from gitmem.names import age_in_words, now, parse_when, shown
-from gitmem.verbs import checked_limit, verb
+from gitmem.verbs import VERSION_MIN, checked_limit, verb
 
 PATHS_MAX = 20  # of one commit, in recent_changes
 LOOKED_AT_MOST = 5000  # commits that recent_changes walks through
@@ -113,14 +114,26 @@ def versions_of(desk: Desk, record_id: str) -> list[FileVersion]:
         raise NotFound("This memory has no commit yet.", fix="Record something first.")
     repository = desk.memory.repository
     try:
-        name = _file_name(desk.find(record_id, view))
+        return list(file_versions(repository, view.commit, _file_name(desk.find(record_id, view))))
     except NotFound:
-        # a deleted record is only in history; the hex part is safe in a pattern
-        name = f"*-{record_id.strip().lower().rpartition('-')[2]}*.*"
-    found = list(file_versions(repository, view.commit, name))
+        return _versions_of_deleted(desk, record_id.strip().lower(), view)
+
+
+def _versions_of_deleted(desk: Desk, record_id: str, view: View) -> list[FileVersion]:
+    # a deleted record is only in history; the hex part is safe in a pattern, but also words of other ids begin like it
+    digits = record_id.rpartition("-")[2]
+    listed = file_versions(desk.memory.repository, view.commit, f"*-{digits}*.*")
+    found = [each for each in listed if _is_meant(stem(each.path), record_id, digits)]
+    ids = {stem(each.path) for each in found}
+    if len(ids) > 1:
+        raise Ambiguous(record_id, list(ids))
     if not found:
         raise NotFound(f"There never was a record {shown(record_id)}.", fix="query finds records by their words.")
     return found
+
+
+def _is_meant(whole_id: str, given: str, digits: str) -> bool:
+    return whole_id == given or (given == digits and whole_id.rpartition("-")[2].startswith(digits))
 
 
 def _file_name(path: str) -> str:
@@ -194,7 +207,7 @@ def pick_version(versions: list[FileVersion], wanted: str, default: FileVersion)
         return default
     text = wanted.lower()
     for each in versions:
-        if len(text) >= 4 and (each.blob.startswith(text) or each.commit.oid.startswith(text)):
+        if len(text) >= VERSION_MIN and (each.blob.startswith(text) or each.commit.oid.startswith(text)):
             return each
     raise NotFound(f"The record has no version {shown(wanted)}.", fix="history lists its versions and commits.")
 
@@ -243,8 +256,15 @@ def _commits_since(desk: Desk, view: View, since: str) -> Iterator[Commit]:
         return
     moment = parse_when(since)
     stop = "" if moment else desk.memory.commit_named(since)
+    pushes = desk.memory.repository.refs.pushes(view.place.ref) if moment else {}
+    before, arrived = "", None
     for commit in desk.memory.repository.log(view.commit, limit=LOOKED_AT_MOST):
-        if commit.oid == stop or (moment and commit.time < moment):
+        # what a push brought may have been committed long before, elsewhere: it counts from its arrival
+        if commit.oid == before:
+            before, arrived = "", None
+        if commit.oid in pushes:
+            before, arrived = pushes[commit.oid]
+        if commit.oid == stop or (moment and (arrived or commit.time) < moment):
             return
         yield commit
 
@@ -253,4 +273,4 @@ def touches(view: View, commit: Commit, scopes: Collection[str]) -> bool:
     """Whether a commit changed anything in a scope, against its first parent. Opens no folder in them."""
     before = view.objects.commit(commit.parents[0]).tree if commit.parents else NO_TREE
     at = view.objects.entry
-    return any(at(commit.tree, scope) != (at(before, scope) if before != NO_TREE else None) for scope in scopes)
+    return any(at(commit.tree, scope) != at(before, scope) for scope in scopes)

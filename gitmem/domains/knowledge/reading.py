@@ -1,6 +1,6 @@
 """Finding and reading knowledge: query, search_global, get_by_id, related, list_projects."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -8,13 +8,13 @@ from msgspec import Struct, msgpack
 
 from gitmem.desk import Desk
 from gitmem.domains.knowledge.finding import find_knowledge
-from gitmem.domains.knowledge.record import DAYS_MAX, STALE_AFTER, STATUSES, Gist, Knowledge, Link, MemoryType, Status
+from gitmem.domains.knowledge.record import DAYS_MAX, STALE_AFTER, STATUSES, Gist, Interface, Knowledge, Link, MemoryType, Status
 from gitmem.domains.projects import Project, project_path
 from gitmem.domains.reviews.record import Approvers
 from gitmem.errors import BadArgument, NotFound
-from gitmem.memory.find import find_path
+from gitmem.memory.find import DIGITS_MIN, find_path
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, hex_of, now
+from gitmem.names import age_in_words, counted, hex_of, now
 from gitmem.verbs import checked_limit, checked_offset, verb
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Whole(Struct, frozen=True):
     superseded_by: str | None = None
     source: str | None = None
     approver: str | None = None
+    interface: Interface | None = None
 
 
 class ProjectCount(Struct, frozen=True):
@@ -123,11 +124,12 @@ class Neighbour(Struct, frozen=True):
 
 
 class Related(Struct, frozen=True):
-    """Records linked with one, nearest first."""
+    """Records linked with one, nearest first. `unresolved` are its links that lead to no record."""
 
     id: str
     related: tuple[Neighbour, ...]
     count: int
+    unresolved: tuple[str, ...] | None = None
 
 
 @verb(core=True)
@@ -219,8 +221,8 @@ def _search(
     )
     clock = now()
     results = tuple(_result(hit, clock, explain=explain) for hit in found.hits)
-    more = len(found.hits) == most and offset + most < found.total
-    return Results(text, results, found.total, found.commit, _searched(found, where, tags), str(offset + most) if more else None)
+    following = str(offset + most) if len(found.hits) == most and offset + most < found.total else None
+    return Results(text, results, found.total, found.commit, _searched(found, where, tags, days), following)
 
 
 def _days_ago(days: int | None) -> datetime | None:
@@ -229,11 +231,13 @@ def _days_ago(days: int | None) -> datetime | None:
     return now() - timedelta(days=days) if days is not None else None
 
 
-def _searched(found: "Found", where: dict[str, list[str]], tags: tuple[str, ...]) -> str:
+def _searched(found: "Found", where: dict[str, list[str]], tags: tuple[str, ...], days: int | None) -> str:
     scopes = [scope.removeprefix("projects/") for scope in where.get("scope", [])]
     place = " and ".join(scopes) if scopes else "all projects"
     limits = [f"{name} {' or '.join(values)}" for name, values in where.items() if name in ("memory_type", "author")]
+    limits += [f"status {' or '.join(where['status'])}"] if where["status"] != list(SHOWN) else []
     limits += [f"tag {tag}" for tag in tags]
+    limits += [f"changed in the last {counted(days, 'day')}"] if days is not None else []
     incomplete = "; the index is being rebuilt, so the answer may be incomplete" if found.rebuilding else ""
     count = f"{found.searched} record{'' if found.searched == 1 else 's'}"
     return f"{count} in {place}" + (f", only {', '.join(limits)}" if limits else "") + incomplete
@@ -310,6 +314,7 @@ def get_by_id(desk: Desk, id: str, as_of: str = "") -> Whole:  # noqa: A002  the
         expires=record.expires,
         superseded_by=record.superseded_by or None,
         source=record.source or None,
+        interface=record.interface,
     )
 
 
@@ -319,14 +324,28 @@ def _backlinks(desk: Desk, view: View, record: Knowledge) -> Iterable[Backlink]:
 
 
 def _linking(desk: Desk, view: View, record: Knowledge) -> list[Knowledge]:
-    names = (record.id, hex_of(record.id) or record.id, record.title)
+    names = _names_of(record)
     found = (view.record(path) for path in desk.index.paths("link", *names, view=view))
-    return [other for other in found if isinstance(other, Knowledge) and other.id != record.id]
+    others = [other for other in found if isinstance(other, Knowledge) and other.id != record.id]
+    return [other for other in others if _leads_to(desk, view, other, names, record)]
+
+
+def _leads_to(desk: Desk, view: View, source: Knowledge, names: Collection[str], record: Knowledge) -> bool:
+    # the same title may stand in several projects, and the same first digits in several ids
+    found = (_target(desk, view, source, target) for target in source.targets if target in names)
+    return any(each is not None and each.id == record.id for each in found)
+
+
+def _names_of(record: Knowledge) -> list[str]:
+    """All that a link to a record may say: its id, the first digits of that, its title."""
+    digits = hex_of(record.id) or ""
+    return [record.id, *(digits[:count] for count in range(DIGITS_MIN, len(digits) + 1)), record.title]
 
 
 def _relation(source: Knowledge, target: Knowledge) -> str:
+    names = _names_of(target)
     for link in source.links:
-        if link.to in (target.id, hex_of(target.id), target.title):
+        if link.to in names:
             return link.rel
     return "superseded by" if source.superseded_by == target.id else "mentions"
 
@@ -354,7 +373,8 @@ def related(desk: Desk, id: str, depth: int = 1) -> Related:  # noqa: A002  the 
                 found.append(
                     Neighbour(other.id, other.title, other.memory_type, other.project, rel, direction, distance)
                 )
-    return Related(start.id, tuple(found), len(found))
+    unresolved = tuple(target for target in start.targets if _target(desk, view, start, target) is None)
+    return Related(start.id, tuple(found), len(found), unresolved or None)
 
 
 def _steps(desk: Desk, view: View, record: Knowledge) -> Iterable[tuple[Knowledge, str, str]]:
@@ -371,7 +391,9 @@ def _target(desk: Desk, view: View, source: Knowledge, target: str) -> Knowledge
         found = view.record(find_path(view, target, scope=source.scope))
     except (NotFound, BadArgument):  # a wikilink may name a title, or nothing that is recorded yet
         titled = desk.index.paths("title", target, view=view)
-        found = view.record(titled[0]) if titled else None
+        # as an id is looked for: where the link stands first, then in what is shared, then anywhere
+        near = [path for scope in (source.scope, "shared") for path in titled if path.startswith(f"{scope}/")]
+        found = view.record((near or titled)[0]) if titled else None
     return found if isinstance(found, Knowledge) else None
 
 

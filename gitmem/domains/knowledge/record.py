@@ -42,7 +42,7 @@ EXPIRES_AFTER = {
 DAYS_MAX = 36_500
 STALE_AFTER = timedelta(days=30)
 
-_WIKILINK = re.compile(r"\[\[([^\]\[|\n]{1,200})(?:\|[^\]\n]*)?\]\]")
+_WIKILINK = re.compile(r"\[\[([^\]\[|\n]{1,200})(?:\|[^\]\[\n]*)?\]\]")
 _RELATION = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -59,6 +59,17 @@ class Interface(Struct, frozen=True, kw_only=True):
     name: str
     version: str = ""
     schema: dict[str, Json] | None = None
+
+
+def an_interface(value: Interface | None) -> str | None:
+    """Its name and version are a line each."""
+    if value is None:
+        return None
+    if problem := one_line(value.name) or at_most(200)(value.name):
+        return f"has a name that {problem}"
+    if value.version and (problem := one_line(value.version) or at_most(100)(value.version)):
+        return f"has a version that {problem}"
+    return None
 
 
 def an_id(value: str) -> str | None:
@@ -119,7 +130,7 @@ class Knowledge(Record):
         "paths in the code that it is about", index="path", default=(), check=(at_most(100), each(one_line), each(at_most(400)))
     )
     links: tuple[Link, ...] = field("links to other records", default=(), check=(at_most(100), links_are_named), merge=union)
-    interface: Interface | None = field("the interface it describes", default=None)
+    interface: Interface | None = field("the interface it describes", default=None, check=an_interface)
     superseded_by: str = field("the id of what holds instead", default="", check=at_most(120))
     restores_to: str = field("the status it had before it was archived", default="", check=a_status)
     source: str = field("where it was imported from", index="keyword", default="", check=at_most(400))

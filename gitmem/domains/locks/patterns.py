@@ -50,7 +50,7 @@ _WRONG: tuple[tuple[Callable[[str], object], str], ...] = (
 class BadPaths(BadArgument):
     """Paths that are no patterns of the project's files, with what else is wrong with the call."""
 
-    def __init__(self, problems: Sequence[str], others: Sequence[str] = ()) -> None:
+    def __init__(self, problems: Sequence[str], others: Sequence[str]) -> None:
         told = [*others, *problems]
         more = f"; and {len(told) - _TOLD_MOST} more" if len(told) > _TOLD_MOST else ""
         fix = ACCEPTED if problems else "Mend what is listed and call it again."
@@ -99,11 +99,6 @@ def _clean(text: str) -> str:
 def _floats(pattern: str) -> bool:
     """Whether a pattern matches at any depth."""
     return "/" not in pattern.rstrip("/") and bool(_GLOB.search(pattern)) and pattern != EVERYTHING
-
-
-def gitignore_line(pattern: str) -> str:
-    """The line of a .gitignore file that says the same."""
-    return pattern if _floats(pattern) else f"/{pattern.removeprefix('./')}"
 
 
 # --- whether two patterns meet ----------------------------------------------------------------------

@@ -116,7 +116,7 @@ def broken_path(lock: Lock) -> str:
     return f"broken/{lock.agent}/{lock.key}.yaml"
 
 
-def last_fence(view: View) -> int:
+def last_fence(view: "View | Draft") -> int:
     """The number of the last grant."""
     found = view.record(FENCE_PATH)
     return found.last if isinstance(found, Fence) else 0
@@ -230,13 +230,8 @@ def granted_once(draft: "Draft") -> None:
         else:
             last = max(last + 1, lock.fence)
             draft.put(replace(lock, fence=last))
-    if last > _last_after(draft):
+    if last > last_fence(draft):
         draft.put(Fence(scope=draft.place.scope, last=last))
-
-
-def _last_after(draft: "Draft") -> int:
-    found = draft.record(FENCE_PATH)
-    return found.last if isinstance(found, Fence) else 0
 
 
 def _tell_loser(draft: "Draft", lock: Lock, holder: Lock) -> None:

@@ -1,18 +1,17 @@
 """How locks stand at a moment: what is stale, who is in whose way, and how answers tell it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from gitmem.domains import presence
 from gitmem.domains.locks.record import Lock, Mode
 from gitmem.memory.memory import Memory
-from gitmem.names import age_in_words
+from gitmem.names import LONG_AGO, age_in_words
 
 TOLD_MOST = 5
 TOLD_WIDTH = 240
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class HeldLock(Struct, frozen=True):
@@ -53,7 +52,7 @@ def last_signs(memory: Memory, locks: Iterable[Lock]) -> dict[str, datetime | No
 
 def standing(lock: Lock, seen: datetime | None, moment: datetime) -> Standing:
     """How a lock stands whose holder was last `seen` then. To take or renew it was a sign of life as well."""
-    heard = max((sign for sign in (seen, lock.since, lock.renewed) if sign), default=_LONG_AGO)
+    heard = max((sign for sign in (seen, lock.since, lock.renewed) if sign), default=LONG_AGO)
     return Standing(not lock.holds_at(moment), heard, moment - heard)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from gitmem.domains.ownership.record import CODEOWNERS_PATH, OWNERS_PATH, Entry, Owners, owners_in
-from gitmem.memory.caller import Caller
+from gitmem.memory.caller import GITMEM
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale
 from gitmem.records.kind import KINDS
@@ -52,7 +52,7 @@ def refresh(memory: Memory) -> bool:
     if there is not None and view.objects.blob(there.oid) == wanted:
         return False
     try:
-        with memory.transaction(view, Caller("gitmem"), f"make {CODEOWNERS_PATH} from {OWNERS_PATH}") as change:
+        with memory.transaction(view, GITMEM, f"make {CODEOWNERS_PATH} from {OWNERS_PATH}") as change:
             change.put_file(CODEOWNERS_PATH, wanted)
     except Stale:
         return False  # somebody has changed them meanwhile; the next look makes it

@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Desk
 from gitmem.domains.ownership.codeowners import codeowners
 from gitmem.domains.ownership.record import CODEOWNERS_PATH, Entry, Handle, Owners, Team, owners_in
@@ -62,7 +63,7 @@ def owners(
             known = tuple(each for each in current.handles if each.name != name)
             changed = replace(current, handles=(*known, *([Handle(name=name, forge=forge)] if forge else [])))
     if changed == current:
-        return _answer("it is so already; nothing was written", current)
+        return _answer(NOTHING_NEW, current)
     with desk.transaction(f"owners: {action} {' '.join([*paths, *kinds, team])}") as change:
         done = change.put(changed)
         change.put_file(CODEOWNERS_PATH, codeowners(done).encode())

@@ -27,7 +27,9 @@ _LINE = re.compile(
     r'(?P<who>\S+)\s+(?:(?P<options>(?:[^\s"]|"[^"]*")+)\s+)?(?P<type>(?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+|openpgp)\s+'
     r"(?P<key>[A-Za-z0-9+/=]+)(?:\s.*)?"
 )
-_OPTIONS = re.compile(r'(?:(?:namespaces|valid-after|valid-before)="?[^"\s]*"?,?)*')
+# ssh-keygen passes over a line whose values are not in quotes
+_OPTION = r'(?:namespaces|valid-after|valid-before)="[^"\\]*"'
+_OPTIONS = re.compile(rf"{_OPTION}(?:,{_OPTION})*")
 
 
 class Signer(Struct, frozen=True):
@@ -91,7 +93,8 @@ def _problem(line: str) -> str | None:
     if any(c in found["who"] for c in "*?!,\"") or (name_problem(found["who"]) and "@" not in found["who"]):
         return f"is for {shown(found['who'])}; one name or one email address is accepted"
     if found["options"] and not _OPTIONS.fullmatch(found["options"]):
-        return f"has the option {shown(found['options'])}; namespaces, valid-after and valid-before are accepted"
+        accepted = 'namespaces, valid-after and valid-before are accepted, as in namespaces="git"'
+        return f"has the option {shown(found['options'])}; {accepted}"
     try:
         base64.b64decode(found["key"], validate=True)
     except binascii.Error:

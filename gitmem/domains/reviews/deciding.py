@@ -102,7 +102,7 @@ class DoesNotFit(Refused):
 class NotAccepted(Refused):
     """The gate does not let the merge in."""
 
-    def __init__(self, proposal_id: str, problems: Sequence[Problem], *, is_nobodys: bool = False) -> None:
+    def __init__(self, proposal_id: str, problems: Sequence[Problem], *, is_nobodys: bool) -> None:
         listing = "\n".join(f"- {problem}" for problem in problems[:_LISTED])
         anew = "It is nobody known who has proposed this: propose it in your own name, and have somebody else approve that."
         super().__init__(
@@ -262,5 +262,3 @@ def withdraw_proposal(desk: Desk, id: str, reason: str = "") -> Decided:  # noqa
 def _ended(closed: Proposal) -> Decided:
     note = f"its branch is gone; get_proposal shows it, and git has it as the tag closed/{closed.id}"
     return Decided(closed.id, closed.title, closed.status, closed.author, (), note)
-
-

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from gitmem.domains.reviews.standing import Standing
 from gitmem.errors import BadArgument, closest
+from gitmem.git.objects import NO_TREE
 from gitmem.git.repository import run_git
-from gitmem.memory.view import NO_TREE
 from gitmem.names import shown
 
 DIFF_MAX = 20_000  # characters of one page

@@ -60,7 +60,7 @@ def _part_by_part(found: Standing, main: View, change: Difference) -> bytes | No
         return None
     read, moment = main.objects.blob, found.last.time if found.last else now()
     # who is later does not matter: where it would, the two do not fit together
-    from gitmem.memory.merge import merge_files  # imported late: few who serve ever merge
+    from gitmem.memory.versions import merge_files  # imported late: few who serve ever merge
 
     done = merge_files(
         path, "main", read(old.oid), read(there.oid), read(new.oid), ours_time=moment, theirs_time=moment, scope=main.place.scope

@@ -1,6 +1,6 @@
 """Looking at proposals: which there are, what one changes, what was said about it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -13,13 +13,12 @@ from gitmem.domains.reviews.record import SHARED, Comment, Proposal, Status, pat
 from gitmem.domains.reviews.standing import Standing, all_of, find, may_review
 from gitmem.git.repository import PROPOSALS
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, in_a_line, now
+from gitmem.names import LONG_AGO, age_in_words, in_a_line, now
 from gitmem.verbs import checked_limit, checked_offset, section, verb
 
 LIST_MAX = 100
 COMMENTS_MAX = 50
 _LOOKED_AT = 20  # open proposals, for the briefing
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class ProposalSummary(Struct, frozen=True):
@@ -108,7 +107,7 @@ def list_proposals(
 
 def _created(found: Standing) -> datetime:
     recorded = found.record.created if found.record else None
-    return recorded or (found.last.time if found.last else _LONG_AGO)
+    return recorded or (found.last.time if found.last else LONG_AGO)
 
 
 def _summary(found: Standing) -> ProposalSummary:
@@ -145,7 +144,7 @@ def get_proposal(desk: Desk, id: str, paths: tuple[str, ...] = (), cursor: str =
 def comments_on(desk: Desk, found: Standing) -> list[Comment]:
     """What was said about a proposal, in order."""
     said = desk.memory.view(place_of(found.project)).records(Comment, f"comments/{found.id}")
-    return sorted(said, key=lambda each: (each.at or _LONG_AGO, each.id))
+    return sorted(said, key=lambda each: (each.at or LONG_AGO, each.id))
 
 
 def _said(comment: Comment) -> Said:
@@ -173,5 +172,3 @@ def _waiting(desk: Desk, views: list[View], proposal_id: str) -> Proposal | None
 def _line(found: Proposal, clock: datetime) -> str:
     age = f"{age_in_words(found.created, clock=clock)} ago " if found.created else ""
     return f"{found.title} [{found.id}] {age}by {found.author}: {in_a_line(found.reason, 200)}"
-
-

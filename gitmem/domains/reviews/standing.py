@@ -212,9 +212,9 @@ def _is_all_on_main(memory: Memory, found: Standing) -> bool:
     return all(main.entry(path) == new for path, _, new in found.changes)
 
 
-def merged_branches(memory: Memory, main: str = MAIN) -> set[str]:
+def merged_branches(memory: Memory) -> set[str]:
     """The ids of all branches whose last commit main has."""
-    listing = run_git(memory.path, "for-each-ref", f"--merged={main}", "--format=%(refname)", PROPOSALS)
+    listing = run_git(memory.path, "for-each-ref", f"--merged={MAIN}", "--format=%(refname)", PROPOSALS)
     return {ref.removeprefix(PROPOSALS) for ref in listing.splitlines()}
 
 

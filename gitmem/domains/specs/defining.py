@@ -3,6 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Conflict, Desk, Scope
 from gitmem.domains.people import NotAtWork, at_work_in
 from gitmem.domains.projects import may_act_for_others
@@ -193,7 +194,7 @@ def _release(desk: Desk, current: Versioned | None, asked: Versioned, version: s
 def _put(desk: Desk, subject: str, record: Versioned, before: Versioned | None, *, forced: bool = False) -> Defined:
     if record == before:
         keep_tag(desk, before)
-        return _defined(before, note="it is so already; nothing was written")
+        return _defined(before, note=NOTHING_NEW)
     with desk.transaction(subject) as change:
         change.forced = forced
         made = change.put(record)

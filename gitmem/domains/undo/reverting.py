@@ -5,6 +5,7 @@ from itertools import takewhile
 
 from msgspec import Struct
 
+from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Desk
 from gitmem.domains.knowledge.past import pick_version, stem, versions_of
 from gitmem.domains.projects import may_act_for_others
@@ -14,7 +15,7 @@ from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.git.ancestry import is_ancestor
 from gitmem.git.objects import Commit
 from gitmem.git.repository import MAIN, run_git
-from gitmem.memory.chain import GITMEM
+from gitmem.memory.caller import GITMEM_PERSON
 from gitmem.memory.gate import GateRefused
 from gitmem.names import parse_when, shown
 from gitmem.verbs import verb
@@ -104,7 +105,7 @@ def _main_side(desk: Desk, commit: Commit) -> str:
     A merge made here has main as its first parent. Who merged elsewhere, as `git pull` does, has it as another: the one
     that has what main was when the push arrived.
     """
-    if len(commit.parents) < 2 or commit.committer == GITMEM:
+    if len(commit.parents) < 2 or commit.committer == GITMEM_PERSON:
         return commit.parents[0] if commit.parents else ""
     place = desk.memory.path
     for new, (old, _) in desk.memory.repository.refs.pushes(MAIN).items():
@@ -208,7 +209,7 @@ def _note(differs: bool, stuck: bool, dry_run: bool) -> str:
     if stuck:
         return "nothing was written, and it would be refused; see in_the_way and problems"
     if not differs:
-        return "it is so already; nothing was written"
+        return NOTHING_NEW
     if dry_run:
         return "nothing was written; this is what would be undone"
     return "undone in one new commit; reverting that commit brings it back"

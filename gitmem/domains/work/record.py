@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
 from msgspec import Struct
@@ -10,7 +10,7 @@ from msgspec import Struct
 from gitmem.domains.locks.patterns import a_pattern, overlap
 from gitmem.domains.sessions import FAMILY, SESSION_ID_MAX
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, slugify
+from gitmem.names import LONG_AGO, age_in_words, folded, slugify
 from gitmem.records.check import a_name, at_most, each, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import Along, greatest, whoever_last
@@ -25,7 +25,6 @@ SIGNAL_KEPT = timedelta(days=7)
 
 WorkStatus = Literal["in_progress", "blocked", "completed", "abandoned"]
 OPEN: tuple[WorkStatus, ...] = ("in_progress", "blocked")
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def a_name_if_any(value: str) -> str | None:
@@ -62,13 +61,13 @@ class Work(Record):
     @property
     def id(self) -> str:
         """The same for the same title, however it is spaced and capitalised."""
-        folded = " ".join(self.title.split()).casefold()
-        return f"{slugify(folded)}-{hashlib.sha256(folded.encode()).hexdigest()[:8]}"
+        title = folded(self.title)
+        return f"{slugify(title)}-{hashlib.sha256(title.encode()).hexdigest()[:8]}"
 
     @property
     def touched(self) -> datetime:
         """When something last happened to it."""
-        return max(moment for moment in (self.updated, self.heard_at, _LONG_AGO) if moment)
+        return max(moment for moment in (self.updated, self.heard_at, LONG_AGO) if moment)
 
     def goes_on_at(self, moment: datetime) -> bool:
         """Whether it is not done, and was told of lately."""
