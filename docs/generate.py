@@ -20,6 +20,7 @@ from gitmem.answers import schema_of
 from gitmem.errors import BadArgument, GitmemError, NotFound, Refused
 from gitmem.facade import manual
 from gitmem.facade.cli import SPECIAL, command_name, commands, common_options
+from gitmem.facade.cli_verbs import given_first
 from gitmem.records import describe
 from gitmem.records.kind import KINDS, Kind
 from gitmem.verbs import Parameter, Verb, proposable
@@ -53,8 +54,8 @@ def verbs_page() -> str:
         "# Verbs\n\n"
         "A verb is one MCP tool (`memory_query`) and one command (`gitmem query`). Every verb that works in a project\n"
         "takes `project`, and every verb takes `session_id`. [Every command](commands.md) takes `--repo`, `--project`,\n"
-        "`--agent`, `--session-id` and `--json`. On the command line, the first required argument may be given without its\n"
-        "name; `-` as a text reads standard input, and `@FILE` reads a file.\n\n"
+        "`--agent`, `--session-id` and `--json`. On the command line, the argument that is shown without its name may be given\n"
+        "so; `-` as a text reads standard input, and `@FILE` reads a file.\n\n"
         "Verbs that may be *proposed* take `as_proposal`, too: true, or the reason. Then what they write becomes a proposal\n"
         "that somebody else lets in, and the answer has its id as `proposal`.\n\n"
         "Verbs marked *core* are listed to agents by default; the others are reached through `memory_call`.\n"
@@ -84,9 +85,16 @@ def _nature(verb: Verb) -> str:
 
 
 def _usage(verb: Verb) -> str:
-    required = [p for p in verb.parameters.values() if p.required]
-    words = ["gitmem", command_name(verb.name), *(p.name.upper() for p in required[:1]), *map(_option, required[1:])]
-    return " ".join(words if len(required) == len(verb.parameters) else [*words, "[OPTIONS]"])
+    first = given_first(verb)
+    named = [p for p in verb.parameters.values() if p.required and p is not first]
+    shown = [p for p in (first, *named) if p]
+    words = ["gitmem", command_name(verb.name), *([_unnamed(first)] if first else []), *map(_option, named)]
+    return " ".join(words if len(shown) == len(verb.parameters) else [*words, "[OPTIONS]"])
+
+
+def _unnamed(parameter: Parameter) -> str:
+    name = parameter.name.upper() if parameter.required else f"[{parameter.name.upper()}]"
+    return f"{name}..." if parameter.shape.schema.get("type") == "array" else name
 
 
 def _option(parameter: Parameter) -> str:

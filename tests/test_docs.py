@@ -63,6 +63,19 @@ def test_the_reference_describes_every_verb_and_its_arguments(verb: Verb):
     assert all(f"| `{name}` |" in text for name in verb.parameters)
 
 
+@ALL_VERBS
+def test_the_usage_of_a_verb_gives_its_command_what_it_needs(verb: Verb):
+    text = (ROOT / "docs" / "reference" / "verbs.md").read_text().partition(f"### {verb.name}\n")[2]
+    _, name, *words = (each.strip("[].") for each in text.partition("```sh\n")[2].partition("\n")[0].removesuffix(" [OPTIONS]").split())
+    command = commands.get_command(click.Context(commands), name)
+    assert command is not None
+    given, left, _ = command.make_parser(click.Context(command)).parse_args(words)
+    values = {name.removeprefix("_"): (value if isinstance(value, str) else value[0]) for name, value in given.items() if value}
+    assert left == []
+    assert {name for name, parameter in verb.parameters.items() if parameter.required} <= set(values)
+    assert values == {name: name.upper() for name in values}
+
+
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_the_schema_of_a_kind_accepts_its_example_and_refuses_another_type(kind: Kind):
     described = schema(kind)

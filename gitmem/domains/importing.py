@@ -1,12 +1,14 @@
 """Importing a folder of Markdown files, and importing it again when it has changed.
 
 Each file is a knowledge record, found again by its `source`. What changed in the file since is taken over;
-what changed in the memory since is left as it is, and where both changed, a person is told.
+what changed in the memory since is left as it is, and where both changed, a person is told. What was deleted in
+the memory stays deleted; when its file changes, it comes back under its old id.
 """
 
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -18,7 +20,7 @@ from gitmem.domains.documents import Document
 from gitmem.domains.knowledge.record import Knowledge, Link, expiry
 from gitmem.domains.projects import project_path
 from gitmem.git.history import last_changes
-from gitmem.git.log import file_versions
+from gitmem.git.log import file_versions, path_versions
 from gitmem.memory.caller import Caller
 from gitmem.memory.gate import BODY_MAX_BYTES, GateRefused, conflict_markers
 from gitmem.memory.memory import Memory
@@ -91,7 +93,7 @@ def import_markdown(
         project: the project that the records belong to. Raises UnknownProject.
         progress: told (done, total) files as they are read.
         name: what the sources are called by; left out, the folder's own name. It keeps folders of one project apart.
-        overwrite: take the files also where the memory changed.
+        overwrite: take the files also where their records were changed or deleted in the memory.
     """
     view = memory.view()
     check_name(project, "project")
@@ -107,11 +109,12 @@ class LeftOut(Exception):
 
 
 class _Draft(Struct):
-    """A record to be, and the one that it is to replace."""
+    """A record to be, and the one that it is to replace, or that was deleted."""
 
     document: Document
     record: Knowledge
     old: Knowledge | None
+    deleted: Knowledge | None = None
 
 
 class _Told(Struct):
@@ -147,7 +150,7 @@ class _Import:
         wanted = [draft for each in drafts.values() for draft in each]
         wanted += [draft for source, each in drafts.items() for draft in self._parts_no_more(source, each)]
         changed = [draft for draft in wanted if draft.old is None or _imported(draft.record) != _imported(draft.old)]
-        landed, commits = self._land(list(self._unedited(changed)), directory.resolve().name)
+        landed, commits = self._land(list(self._unedited(self._wanted_back(changed))), directory.resolve().name)
         added = sum(1 for draft in landed if draft.old is None)
         return ImportReport(
             project=self._scope.partition("/")[2],
@@ -164,10 +167,26 @@ class _Import:
 
     def _recorded(self) -> dict[str, Knowledge]:
         """What was imported before, by source."""
+        return {record.source: record for record in self._records() if record.source.startswith(f"{self._prefix}/")}
+
+    def _records(self) -> Iterator[Knowledge]:
         # a view of its own: what is read here must not count as read by the edits
-        view = self._memory.view(commit=self._view.commit)
-        records = view.records(Knowledge, f"{self._scope}/knowledge")
-        return {record.source: record for record in records if record.source.startswith(f"{self._prefix}/")}
+        return self._memory.view(commit=self._view.commit).records(Knowledge, f"{self._scope}/knowledge")
+
+    @cached_property
+    def _deleted(self) -> dict[str, Knowledge]:
+        """What was imported and deleted since, by source. Looked for only if there are files without a record."""
+        found: dict[str, Knowledge] = {}
+        there = {record.id for record in self._records()}  # to go to another folder is told as a deletion as well
+        for each in path_versions(self._memory.repository, self._view.commit, f"{self._scope}/knowledge", deletions=True):
+            record = self._version(each.path, each.old_blob)
+            if record and record.id not in there and record.source.startswith(f"{self._prefix}/"):
+                found.setdefault(record.source, record)
+        return found
+
+    def _version(self, path: str, blob: str) -> Knowledge | None:
+        decoded = self._view.parsed.get(self._view.objects.blob, self._view.place, path, blob)
+        return decoded.record if decoded and isinstance(decoded.record, Knowledge) else None
 
     def _gone(self, sources: list[str]) -> Iterator[Notice]:
         there = {self._source(source) for source in sources}
@@ -197,18 +216,21 @@ class _Import:
         for number, part in enumerate(documents.parts(document.content, BODY_MAX_BYTES), start=1):
             title = documents.title_of_part(document, number, part)
             old = self._known.get(self._source(document.source, number))
-            record = self._record(document, number, title, part.text, old)
+            deleted = None if old else self._deleted.get(self._source(document.source, number))
+            record = self._record(document, number, title, part.text, old, deleted)
             if old and first and old.superseded_by == first.id:  # the document had lost this part for a while
                 record = replace(record, status="active", superseded_by="")
             first = first or record
             if problems := _problems_of(record):
                 raise LeftOut("; ".join(f"{each.field} {each.what}" for each in problems))
-            yield _Draft(document, record, old)
+            yield _Draft(document, record, old, deleted)
 
-    def _record(self, document: Document, number: int, title: str, text: str, old: Knowledge | None) -> Knowledge:
+    def _record(
+        self, document: Document, number: int, title: str, text: str, old: Knowledge | None, deleted: Knowledge | None
+    ) -> Knowledge:
         start = old or Knowledge(
             scope=self._scope,
-            id=new_id(title),
+            id=deleted.id if deleted else new_id(title),  # links to it go on to mean it, there or not
             title=title,
             source=self._source(document.source, number),
             author=self._caller.name,
@@ -259,13 +281,30 @@ class _Import:
 
     # --- what changed, and where ---
 
-    def _unedited(self, changed: list[_Draft]) -> Iterator[_Draft]:
+    def _wanted_back(self, changed: list[_Draft]) -> Iterator[_Draft]:
+        """The drafts without those whose records were deleted in the memory since their files were imported."""
+        for draft in changed:
+            last = draft.deleted and (self._last_import(draft.deleted) or draft.deleted)
+            if last is None or self._overwrite:
+                yield draft
+            elif _told(last) == _told(draft.record, status=draft.document.status or last.status):
+                what = f"was deleted in the memory, as {last.id}; --overwrite brings it back"
+                self._told.left_out.append(Notice(draft.document.source, what))
+            else:
+                what = f"changed since {last.id} was deleted in the memory, and is back"
+                self._told.notes.append(Notice(draft.document.source, what))
+                yield draft
+
+    def _unedited(self, drafts: Iterable[_Draft]) -> Iterator[_Draft]:
         """The drafts without those whose records were changed in the memory since they were imported."""
+        changed = list(drafts)
         paths = [draft.old.path for draft in changed if draft.old]
         last = last_changes(self._memory.repository, self._view.commit, paths) if paths and not self._overwrite else {}
         for draft in changed:
             change = last.get(draft.old.path) if draft.old else None
-            if change is None or self._is_import(change.commit) or (imported := self._last_import(draft)) is None:
+            edited = change is not None and not self._is_import(change.commit)
+            imported = self._last_import(draft.old) if draft.old and edited else None
+            if change is None or imported is None:
                 yield draft
             elif _imported(imported) == _imported(draft.record, status=draft.document.status or imported.status):
                 what = f"{draft.record.id}, last by {change.author}"
@@ -277,15 +316,12 @@ class _Import:
     def _is_import(self, commit: str) -> bool:
         return self._memory.repository.objects.commit(commit).trailers.get("Gitmem-Verb") == VERB
 
-    def _last_import(self, draft: _Draft) -> Knowledge | None:
+    def _last_import(self, record: Knowledge) -> Knowledge | None:
         """The record as it was when it last came from its file."""
-        assert draft.old is not None
-        view = self._view
-        name = draft.old.path.rpartition("/")[2]
-        for version in file_versions(self._memory.repository, view.commit, name):
+        name = record.path.rpartition("/")[2]
+        for version in file_versions(self._memory.repository, self._view.commit, name):
             if version.blob and self._is_import(version.commit.oid):
-                decoded = view.parsed.get(view.objects.blob, view.place, version.path, version.blob)
-                return decoded.record if decoded and isinstance(decoded.record, Knowledge) else None
+                return self._version(version.path, version.blob)
         return None
 
     # --- landing ---
@@ -334,10 +370,15 @@ class _Import:
 
 
 def _imported(record: Knowledge, *, status: str = "") -> tuple[object, ...]:
-    """What of a record comes from its file."""
+    """What of a record comes from its file, and from those beside it."""
     links = tuple(link for link in record.links if link.rel in _RELATIONS)
-    told = (record.title, record.content, record.memory_type, record.tags, record.files_related, record.extra)
-    return (*told, links, status or record.status)
+    return (*_told(record, status=status), links)
+
+
+def _told(record: Knowledge, *, status: str = "") -> tuple[object, ...]:
+    """What of a record its file alone says."""
+    said = (record.title, record.content, record.memory_type, record.tags, record.files_related, record.extra)
+    return (*said, status or record.status)
 
 
 def _file_of(source: str) -> str:

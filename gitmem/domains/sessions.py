@@ -5,11 +5,12 @@ ones are files on `main`, for the next one to read.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.projects import Capability, a_capability
@@ -19,6 +20,7 @@ from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.memory.view import Place, View
 from gitmem.names import check_name, name_problem, now, shown
 from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
+from gitmem.records.codec import encode
 from gitmem.records.kind import Record, field, kind, kind_of
 from gitmem.records.merging import keyed
 from gitmem.verbs import checked_limit, verb
@@ -251,30 +253,29 @@ def end_session(
         learnings: what you found out, one line each; record the important ones with record_learning first.
         handoff_notes: what the next one has to know to go on: state, next steps, traps.
     """
+    given = {"summary": summary, "files_modified": files_modified, "learnings": learnings, "handoff_notes": handoff_notes}
     if desk.caller.session and (done := _ended(desk.view(), desk.project, desk.caller.session)):
-        return _leave(desk, done)
+        return _leave(desk, done, lost=_differing(done, given))
     session = _own(desk)
     if half := _ended(desk.view(), desk.project, session.id):  # cut off between its two commits; the handoff stays as it was
-        return _leave(desk, half)
-    ended = Session(
-        scope=desk.scope,
-        id=session.id,
-        agent=session.agent,
-        task=session.task,
-        started=session.started,
-        ended=now(),
-        summary=summary,
-        files_modified=files_modified,
-        learnings=learnings,
-        handoff_notes=handoff_notes,
+        return _leave(desk, half, lost=_differing(half, given))
+    blank = Session(
+        scope=desk.scope, id=session.id, agent=session.agent, task=session.task, started=session.started, ended=now()
     )
+    ended = replace(blank, **given)
     with desk.transaction(f"session: {session.agent} hands off", body=summary[:500]) as change:
         change.put(ended)
     # A crash here leaves the handoff written and the session live; ending it again does only what follows.
     return _leave(desk, ended)
 
 
-def _leave(desk: Desk, ended: Session) -> Ended:
+def _differing(kept: Session, given: Mapping[str, object]) -> list[str]:
+    """What was given and is something else than what was kept, as a file says it."""
+    file = encode(kept)
+    return [name for name, value in given.items() if value and encode(replace(kept, **{name: value})) != file]
+
+
+def _leave(desk: Desk, ended: Session, *, lost: Sequence[str] = ()) -> Ended:
     commit = desk.commit
 
     def leave() -> None:
@@ -285,7 +286,13 @@ def _leave(desk: Desk, ended: Session) -> Ended:
         ending(desk, ended)
     desk.until_landed(leave, "end_session")
     desk.commit = commit or desk.commit
-    return Ended(ended.id, ended.path, "ended; the handoff is kept and the next session starts with it")
+    note = "ended; the handoff is kept and the next session starts with it"
+    if lost:
+        note = (
+            f"it had ended before, and what was kept then stays; NOT kept, because it differs: {', '.join(lost)}. "
+            "store with memory_type='handoff' keeps what the next one has to know"
+        )
+    return Ended(ended.id, ended.path, note)
 
 
 def _own(desk: Desk) -> LiveSession:
@@ -329,6 +336,10 @@ def list_sessions(
     ended, total = _ended_sessions(desk, agent, max(1, most - len(live))) if status != "active" else ([], 0)
     sessions: list[LiveSession | Session] = [*live, *ended]
     found = [_summary(each) for each in sessions[:most]]
+    if agent and not found and not _ended_sessions(desk, agent, 1)[1]:  # of a worker that left, nothing else tells
+        from gitmem.domains.people import check_known  # imported late: who is known is told by live sessions
+
+        check_known(desk, agent)
     return SessionList(tuple(found), len(found), len(live) + total)
 
 

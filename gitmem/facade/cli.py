@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from gitmem.errors import GitmemError, closest
+from gitmem.facade import streams
 from gitmem.facade.given import Given, log_path, logged_to_file
 
 DONE, REFUSED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
@@ -201,6 +202,7 @@ commands = Commands(
 
 def main() -> None:
     """The console command."""
+    streams.prepare()
     commands.main()
 
 

@@ -85,11 +85,17 @@ def import_() -> None:
     """Bring in documents from elsewhere."""
 
 
+_IMPORTING = (
+    "Bring in every Markdown file below DIR. Doing it again brings in what changed since. "
+    "A record that was deleted in the memory stays deleted as long as its file is unchanged."
+)
+
+
 @with_common_options
-@click.command("markdown", help="Bring in every Markdown file below DIR. Doing it again brings in what changed since.")
+@click.command("markdown", help=_IMPORTING)
 @click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--as", "name", default="", help="What the folder is called, if its name changes from one import to the next.")
-@click.option("--overwrite", is_flag=True, help="Take the files also where their records were edited in the memory since.")
+@click.option("--overwrite", is_flag=True, help="Take the files also where their records were edited or deleted in the memory.")
 @pass_given
 def import_markdown(given: Given, directory: Path, *, name: str, overwrite: bool) -> None:
     """Bring in every Markdown file of a folder."""

@@ -13,6 +13,7 @@ from gitmem.facade.cli import DONE, REFUSED, SPECIAL, common_options
 from gitmem.facade.given import Given
 from gitmem.facade.options import pass_given
 from gitmem.facade.terminal import put, put_json, say
+from gitmem.names import check_name
 
 if TYPE_CHECKING:
     from gitmem.git.hooking import Plan, Settings, Site, Status
@@ -81,22 +82,42 @@ def _settings(given: Given, site: "Site") -> "Settings":
     from gitmem.git.hooking import Settings
 
     known = site.settings()
+    agent = check_name(given.agent, "agent") if given.agent else known.agent
     if site.role != "code":
-        return Settings(agent=given.agent or known.agent)
+        return Settings(agent=agent)
     repo = str(given.path.resolve()) if given.repo or not known.repo else known.repo
-    project = given.stated_project or known.project or _only_project(Path(repo))
-    return Settings(repo, project, given.agent or known.agent)
+    project = given.stated_project
+    if project:
+        _check_project(Path(repo), project)
+    return Settings(repo, project or known.project or _only_project(Path(repo)), agent)
+
+
+def _check_project(repo: Path, project: str) -> None:
+    from gitmem.desk import UnknownProject
+
+    try:
+        known = _projects(repo)
+    except GitmemError:
+        return  # the memory may come later: until then the hooks say that nothing was checked
+    if project not in known:
+        raise UnknownProject(project, known)
 
 
 def _only_project(repo: Path) -> str:
-    from gitmem.memory.memory import Memory
-
-    memory = Memory(repo)
-    names = memory.view().names("projects")
-    memory.close()
+    names = _projects(repo)
     if len(names) != 1:
         raise WhichProject(names)
     return names[0]
+
+
+def _projects(repo: Path) -> list[str]:
+    from gitmem.memory.memory import Memory
+
+    memory = Memory(repo)
+    try:
+        return memory.view().names("projects")
+    finally:
+        memory.close()
 
 
 def _check_in_force(site: "Site") -> None:

@@ -93,9 +93,7 @@ _TYPES: dict[str, click.ParamType[Any]] = {"string": Text(), "integer": click.IN
 
 def command_for(verb: Verb) -> click.Command:
     """The command that calls a verb."""
-    own = [each for each in verb.parameters.values() if not _is_the_desks(each)]
-    stands_first = own[0] if own and own[0].name in GIVEN_FIRST else None
-    first = stands_first or next((each for each in own if each.required), None)
+    own, first = _own(verb), given_first(verb)
     options: list[click.Parameter] = [_option(each, required=each.required and each is not first) for each in own]
     names = [each.name for each in own]
     return click.Command(
@@ -105,6 +103,17 @@ def command_for(verb: Verb) -> click.Command:
         help=verb.summary,
         short_help=first_sentence(verb.summary),
     )
+
+
+def given_first(verb: Verb) -> Parameter | None:
+    """The argument that may be given without its name."""
+    own = _own(verb)
+    stands_first = own[0] if own and own[0].name in GIVEN_FIRST else None
+    return stands_first or next((each for each in own if each.required), None)
+
+
+def _own(verb: Verb) -> list[Parameter]:
+    return [each for each in verb.parameters.values() if not _is_the_desks(each)]
 
 
 def _proposing(verb: Verb) -> list[click.Parameter]:

@@ -43,9 +43,15 @@ def file_versions(repository: Repository, head: str, name: str) -> Iterator[File
         yield from _with_moves([FileVersion(commit, path, new, old, path) for path, new, old in blobs])
 
 
-def path_versions(repository: Repository, head: str, *paths: str, since: datetime | None = None) -> Iterator[FileVersion]:
-    """The commits that touched these files, or files in these folders, children first; none that is older than `since`."""
+def path_versions(
+    repository: Repository, head: str, *paths: str, since: datetime | None = None, deletions: bool = False
+) -> Iterator[FileVersion]:
+    """The commits that touched these files, or files in these folders, children first; none that is older than `since`.
+
+    With `deletions`, only what took files away; then a file that went to another folder counts as well.
+    """
     arguments = [*RAW, "--topo-order", *([f"--since={format_time(since)}"] if since else [])]
+    arguments += ["--diff-filter=D"] if deletions else []
     output = run_git(repository.path, *arguments, head, "--", *(f":(literal){path}" for path in paths))
     for oid, changes in raw_changes(output):
         if oid not in repository.objects.boundary:  # that stands for all that was left out

@@ -44,7 +44,8 @@ def find_path(view: View, record_id: str, *, scope: str | None = None, kind: Kin
             raise Ambiguous(record_id, [_stem(path) for path in found])
     raise NotFound(
         f"There is no record {shown(record_id)}.",
-        fix="query finds records by their words; history finds deleted ones.",
+        fix="query finds records by their words, history finds deleted ones. "
+        "An id may be cut to its last part, and that to its first four or more digits; other parts mean nothing.",
     )
 
 

@@ -71,7 +71,7 @@ class Memory:
             oid = before
         if self.repository.objects.boundary:
             raise ShallowHistory(f"what there was at {when} is not in it")
-        raise NotFound(f"There was no memory yet at {when}.", fix="Ask for a later date, or leave as_of out.")
+        raise NotFound(f"There was no memory yet at {when}.", fix="Ask for a later date, or name none.")
 
     def commit_named(self, name: str, place: Place = MAIN_PLACE) -> str:
         """The full id of a commit of this place from any unambiguous start of it, four digits or more."""

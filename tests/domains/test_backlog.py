@@ -696,6 +696,37 @@ def test_a_batch_that_closes_a_circle_is_refused(team: Team):
     team.call("batch_backlog", action="update", items=[{"id": a, "blocked_by": []}, {"id": b, "blocked_by": [a]}])
 
 
+@pytest.mark.parametrize("action", ["update", "complete", "delete"])
+def test_a_batch_made_from_an_old_version_of_an_item_is_refused(team: Team, action: str):
+    one, two = add(team, "One"), add(team, "Two")
+    seen = team.call("get_backlog_item", id=one)["version"]
+    current = team.call("update_backlog_item", id=one, description="Do not lose this.", agent="bob")["version"]
+    refused = team.refusal("batch_backlog", action=action, items=[{"id": two}, {"id": one, "if_version": seen}])
+    assert f"items[1]: projects/web/backlog/{one[-8:-6]}/{one}.md is at version {current[:12]}, not" in refused.message
+    team.call("batch_backlog", action=action, items=[{"id": one, "if_version": current}])
+
+
+def test_an_item_of_a_batch_with_an_empty_id_is_not_skipped(team: Team):
+    refused = team.refusal("batch_backlog", action="complete", items=[{"id": add(team, "One")}, {"id": ""}])
+    assert "items[1]: There is no backlog item ''." in refused.message
+
+
+@pytest.mark.parametrize("name", ["resolution", "wont_do"])
+def test_a_deletion_takes_nothing_that_would_be_lost_with_the_item(team: Team, name: str):
+    refused = team.refusal("batch_backlog", action="delete", items=[{"id": add(team, "One"), name: True if name == "wont_do" else "ok"}])
+    assert f"items[0]: {name} says nothing about an item that is deleted. delete takes id and if_version" in refused.message
+
+
+@pytest.mark.parametrize(("action", "name"), [
+    *((action, name) for action in ("create", "update", "complete", "delete") for name in ("as_proposal", "session_id")),
+    ("complete", "project"), ("delete", "project"), ("update", "reason"),
+])  # fmt: skip
+def test_what_holds_for_a_whole_batch_is_not_dropped_from_an_item(team: Team, action: str, name: str):
+    item = {"title": "One"} if action == "create" else {"id": add(team, "One")}
+    refused = team.refusal("batch_backlog", action=action, items=[{**item, name: "to be looked at"}])
+    assert refused.message.splitlines()[1:] == [f"- items[0]: {name} is of the whole batch. Pass it beside items."]
+
+
 @pytest.mark.parametrize("items", [[], [{"title": "x"}] * 201], ids=["none", "too many"])
 def test_a_batch_has_a_bound(team: Team, items: list[dict[str, str]]):
     assert "1 to 200 are accepted" in team.refusal("batch_backlog", action="create", items=items).fix

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gitmem.desk import UnknownProject
 from gitmem.domains import documents
@@ -263,6 +264,42 @@ def test_where_both_sides_changed_a_person_is_told_and_may_overwrite(team: Team,
     assert "Found out later." in records(team)["docs/one.md"].content
     assert bring_in(team, docs, overwrite=True).updated == 1
     assert records(team)["docs/one.md"].content == "# One\n\nRewritten."
+
+
+def test_what_was_deleted_in_the_memory_stays_deleted_until_its_file_changes_or_somebody_insists(team: Team, docs: Path) -> None:
+    write(docs, one="# One\n", two="# Two\n\n[one](one.md)\n", three="# Three\n")
+    bring_in(team, docs)
+    before = records(team)
+    one, two = before["docs/one.md"].id, before["docs/two.md"].id
+    team.call("edit", id=two, operation="append", text="Found out later.")
+    for each in (one, two):
+        team.call("delete", id=each, reason="wrong")
+    head = team.memory.head()
+    report = bring_in(team, docs, agent="bob")
+    assert (report.added, report.updated, report.unchanged, team.memory.head()) == (0, 0, 1, head)
+    deleted = "was deleted in the memory, as {}; --overwrite brings it back"
+    assert reasons(report) == {"one.md": deleted.format(one), "two.md": deleted.format(two)}
+    write(docs, one="# One\n\nMended.\n")
+    report = bring_in(team, docs, agent="bob")
+    assert (report.added, reasons(report)) == (1, {"two.md": deleted.format(two)})
+    assert [(each.source, each.what) for each in report.notes] == [("one.md", f"changed since {one} was deleted in the memory, and is back")]
+    assert bring_in(team, docs, overwrite=True).added == 1
+    after = records(team)
+    assert {source: record.id for source, record in after.items()} == {source: record.id for source, record in before.items()}
+    assert after["docs/one.md"].content == "# One\n\nMended."
+    assert after["docs/two.md"] == replace(before["docs/two.md"], created=after["docs/two.md"].created)
+    team.call("delete", id=one, reason="wrong again")
+    assert list(reasons(bring_in(team, docs))) == ["one.md"]
+
+
+def test_a_deleted_part_of_a_file_stays_deleted_and_the_others_stay_as_they_are(team: Team, docs: Path) -> None:
+    write(docs, handbook=long_document(6, 500), other="[book](handbook.md)\n")
+    bring_in(team, docs)
+    team.call("delete", id=records(team)["docs/handbook.md#2"].id, reason="wrong")
+    report = bring_in(team, docs)
+    assert (report.updated, report.commits, list(reasons(report))) == (0, (), ["handbook.md"])
+    write(docs, other="# Other\n\n[book](handbook.md)\n")
+    assert bring_in(team, docs).updated == 1
 
 
 def test_what_somebody_changes_during_an_import_is_not_overwritten(team: Team, docs: Path) -> None:

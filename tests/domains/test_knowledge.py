@@ -154,6 +154,16 @@ def test_history_blame_and_diff_tell_who_changed_what(team: Team):
     assert team.call("diff", id=made)["diff"].splitlines()[-2:] == ["-Two.", "+Second."]
 
 
+def test_recent_changes_of_somebody_who_never_changed_anything_are_refused(team: Team):
+    team.call("project", arguments={"action": "add_agent", "name": "web"}, member="ben")
+    founder = git(team.memory.path, "log", "--format=%an", "--max-parents=0", "main").strip()
+    for known in ("ann", "ben", founder):  # the last is no member, but there are commits of theirs
+        assert team.call("recent_changes", arguments={"agent": known, "since": "2099-01-01"})["count"] == 0
+    refused = team.refusal("recent_changes", arguments={"agent": "ghost"})
+    assert refused.message == "'ghost' is no member of web and was never seen there."
+    assert "ann, ben" in refused.fix
+
+
 def test_recent_changes_are_those_of_the_project_and_of_one_agent_if_asked(team: Team):
     team.call("project", action="create", name="other", project="")
     learn(team)
@@ -187,6 +197,13 @@ def test_all_that_an_agent_did_since_a_time_is_reverted_by_an_admin(team: Team):
 def test_an_id_may_be_shortened_to_the_start_of_its_digits(team: Team, part: int):
     made = learn(team)
     assert team.call("get_by_id", id=made.rpartition("-")[2][:part])["id"] == made
+
+
+def test_the_end_of_an_ids_digits_means_nothing_and_the_refusal_says_what_does(team: Team):
+    made = team.call("record_learning", topic="Cut", content="Short.")["id"]
+    refused = team.refusal("get_by_id", id=made[-5:])
+    assert refused.message == f"There is no record '{made[-5:]}'."
+    assert "cut to its last part, and that to its first four or more digits" in refused.fix
 
 
 def test_links_wikilinks_and_backlinks_are_followed_in_both_directions(team: Team):

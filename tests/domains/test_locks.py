@@ -485,6 +485,21 @@ def test_a_message_about_a_broken_lock_that_a_crash_swallowed_is_sent_by_breakin
     assert [subject for _, subject, _ in inbox(team, "ben")] == ["Your lock on src/ was broken"]
 
 
+def test_breaking_again_tells_nobody_twice(team: Team):
+    lock(team, "src/", "lib/ of  two", agent="ben", mode="shared")
+    lock(team, "src/", agent="cy", mode="shared")
+    team.call("break_lock", files=["src/", "lib/ of  two"], reason="release day")
+    for message in team.call("get_messages", agent="cy")["messages"]:
+        team.call("update_message_status", agent="cy", id=message["id"], status="completed")
+    before = team.memory.repository.refs.list("refs/")
+    for files in (["src/"], ["src/", "lib/ of  two"]):
+        assert team.call("break_lock", files=files, reason="again")["told"] == ["ben", "cy"]
+    assert team.memory.repository.refs.list("refs/") == before
+    lock(team, "docs/", agent="ben")
+    team.call("break_lock", files=["docs/", "src/"], reason="too")
+    assert sorted(subject for _, subject, _ in inbox(team, "ben")) == ["Your lock on docs/ was broken", "Your lock on lib/ of two, src/ was broken"]
+
+
 def test_refusals_are_short_however_long_the_paths_are(team: Team):
     long = [f"{n}{'x' * 380}/" for n in range(40)]
     lock(team, *long, agent="ben")

@@ -81,8 +81,23 @@ def test_ending_a_session_again_does_only_what_was_left(team: Team):
     git(team.memory.path, "-c", "core.hooksPath=/dev/null", "update-ref", live, f"{live}~1")
     again = team.call("end_session", session=session, summary="something else")
     assert again["path"] == first["path"]
+    assert "NOT kept, because it differs: summary." in again["note"]
     assert sessions.count_live(team.memory) == 0
     assert team.call("get_session", id=session)["summary"] == "done"
+
+
+def test_ending_a_session_again_with_something_else_says_that_it_was_not_kept(team: Team):
+    session = team.call("start_session")["session_id"]
+    sent = {"summary": "done", "files_modified": ["a.py"], "learnings": ["l"], "handoff_notes": "one\r\ntwo"}
+    first = team.call("end_session", session=session, arguments=sent)
+    for same in (sent, {}, {"summary": "done"}):
+        assert team.call("end_session", session=session, arguments=same)["note"] == first["note"]
+    again = team.call("end_session", session=session, arguments={**sent, "learnings": ["more"], "handoff_notes": "one"})
+    assert again["note"] == (
+        "it had ended before, and what was kept then stays; NOT kept, because it differs: learnings, handoff_notes. "
+        "store with memory_type='handoff' keeps what the next one has to know"
+    )
+    assert team.call("get_session", id=session)["handoff_notes"] == "one\ntwo"
 
 
 def test_sessions_are_listed_and_read_live_and_ended(team: Team):
@@ -96,6 +111,17 @@ def test_sessions_are_listed_and_read_live_and_ended(team: Team):
     assert (read["handoff_notes"], read["files_modified"], read["learnings"]) == ("h", ["src/a.py"], ["l"])
     assert team.call("get_session", id=two)["task"] == "two"
     assert two in team.refusal("get_session", id=two[:-1]).fix
+
+
+def test_sessions_of_somebody_whom_nobody_knows_are_refused_and_of_those_who_were_there_listed(team: Team):
+    worker = team.call("start_session", agent="worker_1", spawned_by="ann")["session_id"].removeprefix("web_").rpartition("_")[0]
+    team.call("end_session", agent=worker, summary="done")
+    for status, total in (("all", 1), ("active", 0), ("ended", 1)):
+        assert team.call("list_sessions", arguments={"agent": worker, "status": status})["total"] == total
+    assert team.call("list_sessions", arguments={"agent": "ann"})["total"] == 0  # a member
+    refused = team.refusal("list_sessions", arguments={"agent": "an"})
+    assert refused.message == "'an' is no member of web and was never seen there."
+    assert "Did you mean ann?" in refused.fix
 
 
 def test_a_session_of_an_unknown_project_is_refused_with_near_names(team: Team):

@@ -261,6 +261,7 @@ def test_an_increment_to_something_else_is_refused(team: Team, tmp_path: Path) -
     assert "is not a backup of this memory" in refused(*where, tmp_path / "other.backup")
     assert f"There is no file {tmp_path / 'nothing.backup'}" in refused(*where, tmp_path / "nothing.backup")
     assert "is no commit, date or age" in refused(*where, "nonsense")
+    assert "There was no memory yet at 30d.\nfix: Ask for a later date, or name none.\n" in refused(*where, "30d")
     assert list(tmp_path.glob("*team.backup*")) == []
 
 

@@ -128,6 +128,26 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(repo: Path) -> None:
     assert (cut.returncode, cut.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["query", "--help"], ["record-learning", "t", "--content", "c"]])
+def test_an_answer_that_cannot_be_printed_is_no_bug_and_says_that_it_was_done(repo: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([GITMEM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, (
+        "It was done, but the answer could not be printed: No space left on device.\n"
+        "fix: Send standard output somewhere else. What was written need not be written again.\n"
+    ))  # fmt: skip
+    if "--content" in arguments:
+        assert "learning: t" in git(repo, "log", "-1", "--format=%s", "main")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_command_does_its_work_whatever_stream_the_shell_closed(repo: Path, closed: str) -> None:
+    done = subprocess.run(["sh", "-c", f'"$0" record-learning "$1" --content c {closed}', GITMEM, f"with {closed}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"learning: with {closed}" in git(repo, "log", "-1", "--format=%s", "main")
+    assert git(repo, "fsck", "--strict") == ""
+
+
 def test_the_version_is_told_without_loading_what_is_slow() -> None:
     program = (
         "import sys\nfrom gitmem.facade.cli import commands\n"

@@ -49,6 +49,18 @@ def test_the_status_tells_what_is_in_force_and_what_runs_after_it(code: Path, te
     assert told["chained"] == {"commit-msg": f"{code}/.git/hooks/commit-msg (another program)"}
 
 
+def test_a_name_that_nobody_can_have_and_a_project_that_is_not_there_are_refused(code: Path, team: Team, tmp_path: Path):
+    before, where = hooks_of(code), ("hooks", "install", "--yes", "--repo", str(team.memory.path))
+    assert "'A B' cannot be the name of an agent" in gitmem(code, *where, "--project", "web", "--agent", "A B", code=1)
+    told = gitmem(code, *where, "--project", "wep", code=1)
+    assert told == (
+        "There is no project 'wep' in this memory.\n"
+        "fix: Did you mean web? list_projects shows them all; project(action='create', name=...) makes a new one.\n"
+    )
+    assert hooks_of(code) == before
+    gitmem(code, "hooks", "install", "--yes", "--repo", str(tmp_path / "away.git"), "--project", "wep")  # mounted later, perhaps
+
+
 def test_the_only_project_of_a_memory_need_not_be_named(code: Path, team: Team):
     gitmem(code, "hooks", "install", "--yes", "--repo", str(team.memory.path))
     assert json.loads(gitmem(code, "hooks", "status", "--json"))["settings"]["project"] == "web"

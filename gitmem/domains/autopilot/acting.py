@@ -159,7 +159,7 @@ def autopilot_check_budget(desk: Desk, id: str) -> BudgetCheck:  # noqa: A002  t
     """Ask whether you may act on a message without a person, before you do. A yes counts against your hour, once a message.
 
     Args:
-        id: the message, or the last part of its id (four digits or more).
+        id: the message, or its last part alone, or the first four or more digits of that.
     """
     view = desk.memory.view(place_of(desk.project))
     message = find_message(view, id, agent=desk.agent)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from gitmem.answers import NOTHING_NEW
-from gitmem.desk import Conflict, Desk
+from gitmem.desk import Desk
 from gitmem.domains.backlog.dependencies import check_circles
 from gitmem.domains.backlog.drafting import (
     MEND,
@@ -28,7 +28,7 @@ from gitmem.domains.projects import may_act_for_others
 from gitmem.errors import BadArgument, GitmemError, Refused
 from gitmem.names import shown
 from gitmem.records.shape import Json
-from gitmem.verbs import check_version, find, verb
+from gitmem.verbs import DESK_ARGUMENTS, check_version, find, verb
 
 ITEMS_MAX = 200
 _PLACEHOLDER = "untitled"
@@ -87,7 +87,7 @@ def batch_backlog(desk: Desk, action: Action, items: tuple[dict[str, Json], ...]
     Args:
         action: create, update, complete or delete.
         items: at most 200, each with the arguments of add_backlog_item, update_backlog_item or complete_backlog_item,
-            or the id alone to delete it; project in one to create says where.
+            or with the id (and if_version) to delete it; project in one to create or update says where it goes.
         reason: why, for those who read the history.
     """
     if not 1 <= len(items) <= ITEMS_MAX:
@@ -177,7 +177,7 @@ def _may_delete(desk: Desk, item: BacklogItem) -> bool:
 
 
 def _creation(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) -> Step | None:
-    given = _loaded(add_backlog_item.__name__, item, problems)
+    given = _loaded(add_backlog_item.__name__, item, problems, own="project")
     given.setdefault("title", _PLACEHOLDER)  # that it is missing is known by now
     project = item.get("project") or ""
     if not isinstance(project, str):
@@ -188,17 +188,11 @@ def _creation(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) ->
 
 
 def _update(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) -> Step | None:
-    given = _loaded(update_backlog_item.__name__, item, problems)
+    given = _loaded(update_backlog_item.__name__, item, problems, own="project")
     if "reason" in given:
-        problems.append(BadArgument("reason is of the whole batch.", fix="Pass it beside items."))
+        problems.append(_of_the_whole("reason"))
     old = _found(desk, given, problems, everywhere=bool(given.get("project")))
-    if old is None:
-        return None
-    try:
-        check_version(old, given.get("if_version", ""))
-    except Conflict as conflict:
-        problems.append(conflict)
-    return Step(old, revised(desk, old, given, problems))
+    return Step(old, revised(desk, old, given, problems)) if old else None
 
 
 def _completing(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) -> Step | None:
@@ -210,6 +204,9 @@ def _completing(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) 
 
 def _deletion(desk: Desk, item: dict[str, Json], problems: list[GitmemError]) -> Step | None:
     given = _loaded(complete_backlog_item.__name__, item, problems)
+    fix = "delete takes id and if_version; complete takes the others and keeps the item."
+    lost = (name for name in given if name not in ("id", "if_version"))
+    problems += [BadArgument(f"{name} says nothing about an item that is deleted.", fix=fix) for name in lost]
     old = _found(desk, given, problems)
     if old is not None and not _may_delete(desk, old):
         problems.append(NotYourItem(old))
@@ -224,17 +221,26 @@ _MAKERS: dict[Action, Callable[[Desk, dict[str, Json], list[GitmemError]], Step 
 }
 
 
-def _loaded(verb_name: str, item: dict[str, Json], problems: list[GitmemError]) -> dict[str, Any]:
+def _loaded(verb_name: str, item: dict[str, Json], problems: list[GitmemError], *, own: str = "") -> dict[str, Any]:
+    """The arguments of one item; `own` is what it may say although a call says it for all."""
     given, wrong = find(verb_name).load(item)
     problems += [BadArgument(each if each.endswith("?") else f"{each}.", fix=MEND) for each in wrong]
+    # load leaves these to the facade, which sees none but those of the whole call
+    problems += [_of_the_whole(name) for name in DESK_ARGUMENTS if item.get(name) is not None and name != own]
     return given
 
 
+def _of_the_whole(name: str) -> GitmemError:
+    return BadArgument(f"{name} is of the whole batch.", fix="Pass it beside items.")
+
+
 def _found(desk: Desk, given: dict[str, Any], problems: list[GitmemError], *, everywhere: bool = False) -> BacklogItem | None:
-    if not given.get("id"):
-        return None
+    """The item that is meant, also if it is at another version than the one that was looked at: that is a problem then."""
+    old = None
     try:
-        return find_item(desk, given["id"], everywhere=everywhere)
+        if "id" in given:  # that it is missing is known by now
+            old = find_item(desk, given["id"], everywhere=everywhere)
+            check_version(old, given.get("if_version", ""))
     except GitmemError as problem:
         problems.append(problem)
-        return None
+    return old

@@ -7,6 +7,7 @@ from itertools import groupby, islice
 from msgspec import Struct
 
 from gitmem.desk import Desk
+from gitmem.domains.people import UnknownAgent, check_known
 from gitmem.domains.reviews.record import SHARED, Approvers
 from gitmem.errors import NotFound
 from gitmem.git.log import FileVersion, diff_blobs, file_versions
@@ -229,7 +230,18 @@ def recent_changes(desk: Desk, since: str = "7d", agent: str = "", limit: int = 
     )
     clock = now()
     changes = tuple(_recent(view, each, scopes, clock) for each in islice(touching, checked_limit(limit, 200)))
+    if agent and not changes:
+        _check_author(desk, view, agent)
     return RecentChanges(changes, len(changes), view.commit)
+
+
+def _check_author(desk: Desk, view: View, name: str) -> None:
+    """Raise UnknownAgent for somebody whom the project does not know, and who never committed anything either."""
+    try:
+        check_known(desk, name)
+    except UnknownAgent:
+        if not view.commit or all(commit.author.name != name for commit in desk.memory.repository.log(view.commit)):
+            raise
 
 
 def _recent(view: View, commit: Commit, scopes: tuple[str, ...], clock: datetime) -> RecentChange:

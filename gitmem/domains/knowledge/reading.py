@@ -281,7 +281,7 @@ def get_by_id(desk: Desk, id: str, as_of: str = "") -> Whole:  # noqa: A002  the
     """Read one record whole, with who recorded it, when, and what links to it.
 
     Args:
-        id: its id, or the last part of it (four digits or more).
+        id: its id, or its last part alone, or the first four or more digits of that.
         as_of: as it was then: a commit, a date, or an age such as 7d.
     """
     view = desk.view_as_of(as_of)

@@ -74,7 +74,8 @@ def break_lock(desk: Desk, files: tuple[str, ...], reason: str) -> BreakAnswer:
     patterns, place, moment = checked(files, most=FILES_MAX, others=wrong), place_of(desk.project), now()
     aside = desk.memory.view(place, commit=desk.view(place).commit)  # of the rest of the locks nothing is decided
     found = [lock for lock in aside.records(Lock, HELD) if lock.agent != desk.agent and lock.pattern in patterns]
-    before = [each for each in aside.records(BrokenLock) if each.by == desk.agent and each.pattern in patterns]
+    mine = [each for each in aside.records(BrokenLock) if each.by == desk.agent]
+    before = [each for each in mine if each.pattern in patterns]
     known = {*(lock.pattern for lock in found), *(notice.pattern for notice in before)}
     if missing := [each for each in patterns if each not in known]:
         raise NoSuchLock(missing, list(aside.records(Lock, HELD)), desk.agent)
@@ -89,7 +90,10 @@ def break_lock(desk: Desk, files: tuple[str, ...], reason: str) -> BreakAnswer:
             change.delete(lock.path)
             change.put(notice)
     # A crash here leaves notices that the holders' briefings show, and breaking the locks again tells them.
-    return BreakAnswer(True, answer, _tell_holders(desk, [*made, *before]))
+    told = _tell_holders(desk, made) if made else set[str]()
+    for earlier in dict.fromkeys(each.at for each in before):
+        told |= _tell_holders(desk, [each for each in mine if each.at == earlier], since=earlier)
+    return BreakAnswer(True, answer, tuple(sorted(told)))
 
 
 def _check_unused(desk: Desk, found: Sequence[Lock], moment: datetime) -> None:
@@ -99,13 +103,13 @@ def _check_unused(desk: Desk, found: Sequence[Lock], moment: datetime) -> None:
         raise StillInUse(used, admins_of(desk.view(), desk.scope), moment)
 
 
-def _tell_holders(desk: Desk, broken: Sequence[BrokenLock]) -> tuple[str, ...]:
-    """Send the holders a message; who they are."""
+def _tell_holders(desk: Desk, broken: Sequence[BrokenLock], *, since: datetime | None = None) -> set[str]:
+    """Send the holders a message about what was broken at once, if they have not had it since then; who they are."""
     named = few(sorted({notice.pattern for notice in broken}))
     text = (
         f"{desk.agent} broke your lock on {named}, for this reason: {broken[0].reason}\n\n"
         "Talk to them about what you have not finished there. lock_files takes what you still need, as soon as it is free."
     )
-    holders = tuple(sorted({notice.agent for notice in broken}))
-    notify(desk, to=holders, subject=f"Your lock on {named} was broken", text=text, priority="urgent")
+    holders = {notice.agent for notice in broken}
+    notify(desk, to=sorted(holders), subject=f"Your lock on {named} was broken", text=text, priority="urgent", since=since)
     return holders

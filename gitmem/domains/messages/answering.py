@@ -65,7 +65,7 @@ def acknowledge_message(desk: Desk, id: str) -> MessageState:  # noqa: A002  the
     """Say that you have received a message, so that it is no longer new to you. It changes nothing for others.
 
     Args:
-        id: the message, or the last part of its id (four digits or more).
+        id: the message, or its last part alone, or the first four or more digits of that.
     """
     message, reached = _own(desk, id)
     return _state(message, reached) if RANK[reached] >= RANK["received"] else _say(desk, message, "received")
@@ -76,7 +76,7 @@ def update_message_status(desk: Desk, id: str, status: Status) -> MessageState: 
     """Say how far you are with a message: delivered, received, then completed or failed. A status only moves forward.
 
     Args:
-        id: the message, or the last part of its id (four digits or more).
+        id: the message, or its last part alone, or the first four or more digits of that.
         status: delivered, received, completed or failed.
     """
     message, reached = _own(desk, id)
@@ -94,7 +94,7 @@ def claim_message(desk: Desk, id: str) -> MessageState:  # noqa: A002  the argum
     """Take care of a message that went to several: exactly one of all who claim it gets it, and the others are told who.
 
     Args:
-        id: the message, or the last part of its id (four digits or more).
+        id: the message, or its last part alone, or the first four or more digits of that.
     """
     message, reached = _own(desk, id)
     if message.claimed_by:

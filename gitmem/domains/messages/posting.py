@@ -3,7 +3,8 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.danger import destructive_acts
@@ -11,7 +12,8 @@ from gitmem.domains.messages.record import EVERYBODY, SUBJECT_MAX, Category, Mes
 from gitmem.errors import BadArgument
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.memory.transaction import Transaction
-from gitmem.names import check_name, in_a_line, instant, name_problem, slugify
+from gitmem.memory.view import View
+from gitmem.names import check_name, in_a_line, instant, name_problem, shard_of, slugify
 from gitmem.records.check import at_most, bytes_at_most, not_blank, one_line, plain_text
 
 SAME_DIGITS = 4  # of an id's digits; the first two are the shard
@@ -20,13 +22,13 @@ _CONTROL = re.compile(r"[^\S\n\t ]|[\x00-\x08\x0e-\x1f\x7f]")
 
 def notify(
     desk: Desk, *, to: str | Iterable[str], subject: str, text: str, project: str = "",
-    category: Category = "info", priority: Priority = "normal",
+    category: Category = "info", priority: Priority = "normal", since: datetime | None = None,
 ) -> None:
     """Send a message from inside another verb, about what the caller has just done.
 
     The sender is the caller, who did it and can be answered; the commit's trailer names the verb. It is a transaction
     of its own that lands by itself, so it comes after those whose effect it tells of. Who did it is not told, and
-    neither is who can have no inbox. Nothing is checked for having been sent before: the verb says when it is news.
+    neither is who can have no inbox. The verb says when it is news; with `since`, who has had the same since then gets none.
     """
     named = [to] if isinstance(to, str) else list(dict.fromkeys(to))
     told = [each for each in named if each != desk.agent and (each == EVERYBODY or not name_problem(each))]
@@ -35,7 +37,28 @@ def notify(
     where, about = project or desk.project, " ".join(_CONTROL.sub(" ", subject).split())[:SUBJECT_MAX]
     said = _CONTROL.sub(" ", text)[: BODY_MAX_BYTES // 4]
     made = [composed(desk, where, each, about, said if said.strip() else about, priority, category) for each in told]
-    post_apart(desk, where, f"message: {desk.agent} to {', '.join(told)}: {about}", lambda: made)
+    made = [each for each in made if since is None or not _was_sent(desk, where, each, since)]
+    if made:
+        post_apart(desk, where, f"message: {desk.agent} to {', '.join(each.to for each in made)}: {about}", lambda: made)
+
+
+def _was_sent(desk: Desk, project: str, made: Message, since: datetime) -> bool:
+    days = ((made.sent or since) - since.replace(hour=0, minute=0, second=0)).days
+    dates = [(since + timedelta(days=each)).strftime("%Y-%m-%d") for each in range(days + 1)]
+    said = (made.from_agent, made.to, made.subject, made.message)
+    found = (each for each in alike(desk.memory.view(place_of(project)), made, dates) if each.sent and each.sent >= since)
+    return any(said == (each.from_agent, each.to, each.subject, each.message) for each in found)
+
+
+def alike(view: View, made: Message, days: Iterable[str]) -> Iterator[Message]:
+    """The messages of some days whose ids begin as this one's. Listing their folders counts as read."""
+    digits = made.id.rpartition("-")[2][:SAME_DIGITS]
+    for folder in (f"{day}/{shard_of(made.id)}" for day in days):
+        for name in view.names(folder):
+            if name.endswith(".md") and name.removesuffix(".md").rpartition("-")[2].startswith(digits):
+                record = view.record(f"{folder}/{name}")
+                if isinstance(record, Message):
+                    yield record
 
 
 def post_apart(desk: Desk, project: str, subject: str, made: Callable[[], list[Message]]) -> None:

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from gitmem.desk import Desk
 from gitmem.domains.messages import DEPTH_MAX
 from gitmem.domains.messages.mailbox import UnknownMessage, find_message
-from gitmem.domains.messages.posting import SAME_DIGITS, composed, post, post_apart
+from gitmem.domains.messages.posting import alike, composed, post, post_apart
 from gitmem.domains.messages.recipients import checked_project, checked_recipient
 from gitmem.domains.messages.record import EVERYBODY, SUBJECT_MAX, Category, Message, Priority, place_of
 from gitmem.domains.people import members
 from gitmem.domains.projects import admins_of
 from gitmem.errors import BadArgument, NotFound, Refused
 from gitmem.memory.view import View
-from gitmem.names import age_in_words, now, shard_of, shown, slugify
+from gitmem.names import age_in_words, now, shown, slugify
 from gitmem.verbs import verb
 
 # The same text to the same target within this time is one that was sent twice.
@@ -165,18 +165,12 @@ def _refuse_twice(view: View, made: Message) -> None:
 def _alike(view: View, made: Message) -> Iterator[Message]:
     """The messages of now and of a moment ago whose ids begin as this one's.
 
-    Listing their folders counts as read. Of two who send the same at once, the second is told that a listing has
-    changed, runs again and finds the first: the same days are listed by both, on either side of midnight.
+    Of two who send the same at once, the second is told that a listing has changed, runs again and finds the first:
+    the same days are listed by both, on either side of midnight.
     """
     moment = made.sent or now()
     days = {(moment + shift).strftime("%Y-%m-%d") for shift in (-SAME_WITHIN, timedelta(), SAME_WITHIN)}
-    digits = made.id.rpartition("-")[2][:SAME_DIGITS]
-    for folder in (f"{day}/{shard_of(made.id)}" for day in sorted(days)):
-        for name in view.names(folder):
-            if name.endswith(".md") and name.removesuffix(".md").rpartition("-")[2].startswith(digits):
-                record = view.record(f"{folder}/{name}")
-                if isinstance(record, Message):
-                    yield record
+    return alike(view, made, sorted(days))
 
 
 def _tell_admins(desk: Desk, project: str, replied: Message) -> list[str]:
