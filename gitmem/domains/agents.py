@@ -114,11 +114,16 @@ def _searched(agent: AgentState) -> str:
 def _agents(desk: Desk) -> Iterator[AgentState]:
     known = {member.name: member for member in members(desk, desk.project).members}
     marks = {mark.agent: mark for mark in desk.memory.marks.all(Presence, desk.project)}
+    live = _live_by_agent(desk)
+    for name in sorted({*known, *marks, *live}):
+        yield _state(name, known.get(name), marks.get(name), live.get(name, []))
+
+
+def _live_by_agent(desk: Desk) -> dict[str, list[LiveSession]]:
     live: dict[str, list[LiveSession]] = {}
     for session in live_sessions(desk):
         live.setdefault(session.agent, []).append(session)
-    for name in sorted({*known, *marks, *live}):
-        yield _state(name, known.get(name), marks.get(name), live.get(name, []))
+    return live
 
 
 def _state(name: str, member: Member | None, mark: Presence | None, live: list[LiveSession]) -> AgentState:
@@ -149,9 +154,7 @@ def _capabilities(member: Member | None, live: list[LiveSession]) -> tuple[str, 
 @section(order=90, share=0.1, more="list_agents lists them all, and finds them by what they can do")
 def skills(desk: Desk) -> list[str]:
     """Who can do what."""
-    live: dict[str, list[LiveSession]] = {}
-    for session in live_sessions(desk):
-        live.setdefault(session.agent, []).append(session)
+    live = _live_by_agent(desk)
     known = {member.name: member for member in members(desk, desk.project).members}
     others = sorted({*known, *live} - {desk.agent})
     lines = [_skill(name, known.get(name), live.get(name, [])) for name in others[:_SKILLED_NAMED]]

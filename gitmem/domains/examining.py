@@ -14,8 +14,8 @@ from gitmem.domains.doctor import Finding, Health
 from gitmem.domains.sessions import count_live
 from gitmem.errors import GitmemError
 from gitmem.git.maintenance import LOOSE_MAX, LOOSE_REFS_MAX, PACKS_MAX
-from gitmem.git.objects import MissingObject
 from gitmem.git.repository import SETTINGS, Repository, run_git
+from gitmem.index.follower import opened
 from gitmem.index.schema import SCHEMA_VERSION
 from gitmem.index.store import Damaged, Missing, Store
 from gitmem.memory import settings
@@ -155,12 +155,10 @@ def _space(memory: Memory) -> Iterator[Finding]:
 def _index(memory: Memory) -> Iterator[Finding]:
     head = memory.head()
     try:
-        base = Store(memory.repository.private / f"index-v{SCHEMA_VERSION}").open()
-        if base.commit:
-            memory.repository.objects.commit(base.commit)
+        base = opened(Store(memory.repository.private / f"index-v{SCHEMA_VERSION}"), memory)
     except Missing:
         yield Finding("index", "ok", "there is none yet; the first search builds it")
-    except (Damaged, MissingObject) as damage:
+    except Damaged as damage:
         help_ = "Run: gitmem reindex (or the next search does it)."
         yield Finding("index", "warning", f"is of no use: {damage}", help_, "index")
     else:

@@ -287,7 +287,7 @@ class _Import:
             last = draft.deleted and (self._last_import(draft.deleted) or draft.deleted)
             if last is None or self._overwrite:
                 yield draft
-            elif _told(last) == _told(draft.record, status=draft.document.status or last.status):
+            elif _file_says(last) == _file_says(draft.record, status=draft.document.status or last.status):
                 what = f"was deleted in the memory, as {last.id}; --overwrite brings it back"
                 self._told.left_out.append(Notice(draft.document.source, what))
             else:
@@ -372,10 +372,10 @@ class _Import:
 def _imported(record: Knowledge, *, status: str = "") -> tuple[object, ...]:
     """What of a record comes from its file, and from those beside it."""
     links = tuple(link for link in record.links if link.rel in _RELATIONS)
-    return (*_told(record, status=status), links)
+    return (*_file_says(record, status=status), links)
 
 
-def _told(record: Knowledge, *, status: str = "") -> tuple[object, ...]:
+def _file_says(record: Knowledge, *, status: str = "") -> tuple[object, ...]:
     """What of a record its file alone says."""
     said = (record.title, record.content, record.memory_type, record.tags, record.files_related, record.extra)
     return (*said, status or record.status)

@@ -81,7 +81,7 @@ class Refs:
             if not os.path.exists(f"{self._place}/HEAD"):  # an open memory was moved or removed: it is not an empty one
                 raise BrokenRef("refs/", f"there is no repository at {self._root} any more") from None
             return {}
-        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        stamp = _stamp(status)
         if stamp != self._packed_at:
             lines = (self._root / "packed-refs").read_text("utf-8", "surrogateescape").splitlines()
             pairs = (line.split(" ", 1) for line in lines if line[:1] not in ("#", "^"))
@@ -181,7 +181,7 @@ class Refs:
         """What pushes and syncs made of a ref, as it was logged: for each new commit the one before it, and when it arrived."""
         try:
             status = os.stat(f"{self._place}/logs/{name}")
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            stamp = _stamp(status)
             if (known := self._pushes.get(name)) and known[0] == stamp:
                 return known[1]
             lines = (self._root / "logs" / name).read_text("utf-8", "surrogateescape").splitlines()
@@ -243,6 +243,10 @@ def _content(path: str) -> str:
         return os.read(number, _CONTENT_MAX).decode("ascii", "replace").strip()
     finally:
         os.close(number)
+
+
+def _stamp(status: os.stat_result) -> _Stamp:
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

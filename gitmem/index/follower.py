@@ -6,8 +6,9 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from msgspec import Struct
@@ -66,12 +67,22 @@ class _Epoch(Struct, frozen=True):
         return None if step is None else Snapshot(self.base, self.overlay, step, commit)
 
 
+def opened(store: Store, memory: Memory) -> Base:
+    """The index as it is on disk. Raises Damaged also if it is one of another repository, or of a later state of this one."""
+    base = store.open()
+    try:
+        if base.commit:
+            memory.repository.objects.commit(base.commit)
+    except MissingObject as error:
+        raise Damaged(f"it reflects {base.commit}, which is not there") from error
+    return base
+
+
 class Follower:
     """The index of one memory, followed through its commits."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._objects = memory.repository.objects
         self._store = Store(memory.repository.private / f"index-v{SCHEMA_VERSION}")
         self._changes = Changes(memory)
         self._growing = threading.RLock()
@@ -157,13 +168,7 @@ class Follower:
         return epoch
 
     def _opened(self) -> Base:
-        """The index as it is on disk. Raises Damaged also if it is one of another repository, or of a later state of this one."""
-        base = self._store.open()
-        try:
-            self._changes.tree(base.commit)
-        except MissingObject as error:
-            raise Damaged(f"it reflects {base.commit}, which is not there") from error
-        return base
+        return opened(self._store, self._memory)
 
     def _current(self) -> _Epoch | None:
         """The newest epoch, opened anew if the files changed; None if there is no whole index."""
@@ -187,20 +192,14 @@ class Follower:
 
     def _way(self, overlay: Overlay, place: Place) -> list[str]:
         """What main was from a commit of the overlay's line on until now; empty if it does not lead there."""
-        # what a push brought is one step: nobody checked the commits below its newest, and main never was at them
-        pushes = self._memory.repository.refs.pushes(place.ref)
-        commit = self._memory.head(place)
-        line = [commit]
-        while overlay.step_of(commit) is None:
-            if not commit.strip("0") or len(line) > _STEPS_MAX:
-                return []
-            try:
-                parents = self._objects.commit(commit).parents
-            except MissingObject:
-                return []  # the edge of a shallow clone
-            commit = pushes[commit][0] if commit in pushes else parents[0] if parents else ""
-            line.append(commit)
-        return line[::-1]
+        line: list[str] = []
+        with suppress(MissingObject):  # the edge of a shallow clone
+            # commits below the newest of a push are no states: nobody checked them
+            for commit, _ in islice(self._memory.states(place), _STEPS_MAX + 1):
+                line.append(commit)
+                if overlay.step_of(commit) is not None:
+                    return line[::-1]
+        return []
 
     def _set_apart(self, epoch: _Epoch, view: View) -> Snapshot | None:
         """An answer for a commit that is not ahead of the index: an old one, or one of another history."""

@@ -1,6 +1,7 @@
 """An open memory: one bare repository with the gate's settings, views of it, and its writer."""
 
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -60,18 +61,23 @@ class Memory:
         return self.commit_named(when, place)
 
     def _last_before(self, moment: datetime, when: str, place: Place) -> str:
-        # What a push brought may have been committed long before, elsewhere: it counts from its arrival, and before
-        # that the ref was where the push found it. All other commits were made here, one after the other.
+        for oid, arrived in self.states(place):
+            if arrived <= moment:
+                return oid
+        if self.repository.objects.boundary:
+            raise ShallowHistory(f"what there was at {when} is not in it")
+        raise NotFound(f"There was no memory yet at {when}.", fix="Ask for a later date, or name none.")
+
+    def states(self, place: Place = MAIN_PLACE) -> Iterator[tuple[str, datetime]]:
+        """The commits that a place was at, newest first, and since when. Raises MissingObject where a shallow clone ends."""
+        # What a push brought is one step. Its commits may have been made long before, elsewhere: it counts from its arrival,
+        # and before that the ref was where the push found it. All other commits were made here, one after the other.
         pushes, oid = self.repository.refs.pushes(place.ref), self.head(place)
         while oid.strip("0"):
             commit = self.repository.objects.commit(oid)
             before, arrived = pushes.get(oid) or (commit.parents[0] if commit.parents else "", commit.time)
-            if arrived <= moment:
-                return oid
+            yield oid, arrived
             oid = before
-        if self.repository.objects.boundary:
-            raise ShallowHistory(f"what there was at {when} is not in it")
-        raise NotFound(f"There was no memory yet at {when}.", fix="Ask for a later date, or name none.")
 
     def commit_named(self, name: str, place: Place = MAIN_PLACE) -> str:
         """The full id of a commit of this place from any unambiguous start of it, four digits or more."""

@@ -13,7 +13,7 @@ from gitmem.errors import BadArgument, NotFound
 from gitmem.memory.find import find_path
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
 from gitmem.memory.settlers import settler
-from gitmem.names import hex_of, now
+from gitmem.names import folded, hex_of, now
 from gitmem.records.check import at_most, bytes_at_most, each, not_blank, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
@@ -145,8 +145,7 @@ class Knowledge(Record):
     @property
     def digest(self) -> str:
         """What exact duplicates have in common: title and content with white space and case folded."""
-        folded = " ".join(f"{self.title}\n{self.content}".split()).casefold()
-        return hashlib.sha256(folded.encode()).hexdigest()[:32]
+        return hashlib.sha256(folded(f"{self.title}\n{self.content}").encode()).hexdigest()[:32]
 
     @property
     def targets(self) -> tuple[str, ...]:
