@@ -29,6 +29,7 @@ RECORDED = (
 ALWAYS_QUOTED = frozenset({"content", "body", "message", "text", "snippet", "value"})
 # Guidelines are meant to be followed, so they are not held at a distance.
 FOLLOWED = frozenset({"rule"})
+APART = ALWAYS_QUOTED | FOLLOWED  # texts that never share a line, however short
 # What is JSON to those who use it stays JSON.
 JSON_VALUES = ("json_schema", "value", "interface")
 _NESTED = frozenset({dict, list})
@@ -100,26 +101,22 @@ def _identity(item: Mapping[str, Json]) -> str:
 
 
 def _field(name: str, value: Json, item: Mapping[str, Json]) -> list[str]:
-    match value:
-        case str():
-            return _text(name, value, item)
-        case _ if value is None or value == {}:
-            return []
-        case []:
-            # an empty list is an answer where its length is told, and says nothing elsewhere
-            return [f"{name}: none"] if "total" in item or "count" in item else []
-        case dict() | list() if name in JSON_VALUES:  # whose keys are recorded text as well
-            return [_credit(name, item), *quoted(json.dumps(value, ensure_ascii=False, indent=1))]
-        case dict():
-            return [f"{name}:", *_indented(_fields(value))]
-        case list() if _NESTED.isdisjoint(map(type, value)):
-            return _plain_list(name, value)
-        case list() if all(isinstance(each, dict) and "lines" in each for each in value):
-            return _sections(value)
-        case list():
-            return [f"{name}:", *_numbered(value)]
-        case _:
-            return [_fact(name, value)]
+    if isinstance(value, str):
+        return _text(name, value, item)
+    if isinstance(value, (int, float)):
+        return [_fact(name, value)]
+    if not value:
+        # an empty list is an answer where its length is told, and says nothing elsewhere
+        return [f"{name}: none"] if value == [] and ("total" in item or "count" in item) else []
+    if name in JSON_VALUES:  # whose keys are recorded text as well
+        return [_credit(name, item), *quoted(json.dumps(value, ensure_ascii=False, indent=1))]
+    if isinstance(value, dict):
+        return [f"{name}:", *_indented(_fields(value))]
+    if _NESTED.isdisjoint(map(type, value)):
+        return _plain_list(name, value)
+    if all(isinstance(each, dict) and "lines" in each for each in value):
+        return _sections(value)
+    return [f"{name}:", *_numbered(value)]
 
 
 def _text(name: str, value: str, item: Mapping[str, Json]) -> list[str]:
@@ -228,7 +225,7 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
 def _short(name: str, value: Json) -> str | None:
     """A value that needs no line of its own, on one line; None if it does, or says nothing."""
     if isinstance(value, str):
-        if not 0 < len(value) <= SHORT or name in FOLLOWED or _is_quotable(name, value):
+        if not 0 < len(value) <= SHORT or name in APART or "\n" in value:
             return None
     elif not isinstance(value, (int, float)) or name in FOLLOWED:
         return None
