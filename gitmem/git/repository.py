@@ -196,6 +196,14 @@ def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
+def ask_git(folder: Path, *arguments: str) -> str:
+    """What git says to a question, without the end of its last line; "" if it has no answer."""
+    try:
+        return run_git(folder, *arguments).rstrip("\n")
+    except GitFailed:
+        return ""
+
+
 def borrow(folder: Path, lender: Path) -> None:
     """Have the repository whose objects are in `folder` read those in `lender`, too, without a copy."""
     name = os.fsencode(lender)
