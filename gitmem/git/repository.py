@@ -108,16 +108,15 @@ class Repository:
 
     def configure(self) -> None:
         """Set what gitmem needs to be set, where it is not."""
-        current = dict(self._settings())
+        current = dict(self.settings())
         for name, value in SETTINGS:
             if current.get(name.lower()) != value:
                 run_git(self.path, "config", name, value)
 
-    def _settings(self) -> Iterator[tuple[str, str]]:
+    def settings(self) -> list[tuple[str, str]]:
+        """What its own configuration says, in order: some names stand there more than once."""
         listing = run_git(self.path, "config", "--local", "--list", "-z")
-        for item in listing.split("\0"):
-            name, _, value = item.partition("\n")
-            yield name, value
+        return [item.partition("\n")[::2] for item in listing.split("\0")[:-1]]
 
     @property
     def is_partial(self) -> bool:
