@@ -17,7 +17,7 @@ from gitmem.domains.projects import Capability, a_capability
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.objects import FILE
 from gitmem.memory.gate import BODY_MAX_BYTES
-from gitmem.memory.view import Place, View
+from gitmem.memory.view import Place, View, places
 from gitmem.names import check_name, name_problem, now, shown
 from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
 from gitmem.records.codec import encode
@@ -181,9 +181,8 @@ def live(memory: "Memory", project: str, session_id: str) -> LiveSession | None:
 
 def count_live(memory: "Memory") -> int:
     """How many sessions are live in all projects."""
-    refs = memory.repository.refs.list(f"refs/gitmem/{FAMILY}/")
     objects = memory.repository.objects
-    trees = (objects.tree(objects.commit(oid).tree) for oid in refs.values())
+    trees = (objects.tree(memory.view(place).tree) for place in places(memory.repository, FAMILY))
     return sum(entry.mode == FILE for tree in trees for entry in tree.entries.values())
 
 

@@ -15,7 +15,6 @@ from gitmem.domains.reviews.record import (
     Proposal,
     Status,
     path_of,
-    place_of,
 )
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.ancestry import merge_base
@@ -24,7 +23,7 @@ from gitmem.git.repository import CLOSED, MAIN, PROPOSALS, GitFailed, run_git, w
 from gitmem.memory.memory import Memory
 from gitmem.memory.pushers import note_of
 from gitmem.memory.settings import settings_of
-from gitmem.memory.view import View
+from gitmem.memory.view import View, places
 from gitmem.names import in_a_line, name_problem, shown
 
 MERGED_ELSEWHERE = "everything of it is on main already"
@@ -151,8 +150,7 @@ def branches(memory: Memory) -> dict[str, str]:
 
 def views(memory: Memory) -> list[View]:
     """All places that have proposals."""
-    start = f"refs/gitmem/{FAMILY}/"
-    return [memory.view(place_of(ref.removeprefix(start))) for ref in memory.repository.refs.list(start)]
+    return [memory.view(place) for place in places(memory.repository, FAMILY)]
 
 
 def record_of(memory: Memory, proposal_id: str) -> Proposal | None:
