@@ -40,9 +40,9 @@ def _pushed(remote: str, new: str, ref: str, old: str) -> Verdict:
         said = f"gitmem: {ref} cannot be deleted: it is the team's memory. Nothing was pushed."
         return Verdict() if proposed else Verdict(True, said)
     known = _revision(f"refs/remotes/{remote}/main") or (_revision(old) if not proposed else "")
-    if known and not proposed and merge_base(Path.cwd(), known, new) != known:
-        return Verdict()  # git will refuse it: there is something new that has to be fetched first
     base = merge_base(Path.cwd(), known, new)
+    if not proposed and base != known:
+        return Verdict()  # git will refuse it: there is something new that has to be fetched first
     tree = run_git(Path.cwd(), "rev-parse", f"{new}^{{tree}}").strip()
     found = check(_repository(), base, tree, None if proposed else _caller())
     return _verdict(found, "push", "mend the files, commit (or amend), and push again")

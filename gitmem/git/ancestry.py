@@ -17,4 +17,4 @@ def merge_base(folder: Path, one: str, other: str) -> str:
 
 def is_ancestor(folder: Path, old: str, new: str) -> bool:
     """Whether `new` has `old` in its history, or is it."""
-    return merge_bases(folder, old, new) == [old]
+    return old == new or merge_bases(folder, old, new) == [old]

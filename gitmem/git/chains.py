@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from gitmem.errors import GitmemError
+from gitmem.git.ancestry import is_ancestor
 from gitmem.git.durable import flush_file, flush_folder
 from gitmem.git.refs import RefLocked
 from gitmem.git.repository import GitFailed, Repository, borrow, run_git
@@ -132,7 +133,7 @@ class Chains:
 
     def _is_in_chain(self, history: PutAway) -> bool:
         current = self._repository.refs.read(history.chain)
-        return current is not None and not run_git(self._repository.path, "rev-list", "--max-count=1", history.tip, f"^{current}")
+        return current is not None and is_ancestor(self._repository.path, history.tip, current)
 
     def _write_bundle(self, history: PutAway, path: Path) -> None:
         self.folder.mkdir(exist_ok=True)

@@ -7,17 +7,9 @@ from msgspec import Struct
 
 from gitmem.domains.ownership.signers import names_of
 from gitmem.domains.projects import Project, project_path
-from gitmem.domains.reviews.record import (
-    FAMILY,
-    SHARED,
-    STATUSES,
-    TITLE_MAX,
-    Proposal,
-    Status,
-    path_of,
-)
+from gitmem.domains.reviews.record import FAMILY, SHARED, STATUSES, TITLE_MAX, Proposal, Status, path_of
 from gitmem.errors import BadArgument, NotFound, closest
-from gitmem.git.ancestry import merge_base
+from gitmem.git.ancestry import is_ancestor, merge_base
 from gitmem.git.objects import Commit, Difference, MissingObject
 from gitmem.git.repository import CLOSED, MAIN, PROPOSALS, GitFailed, run_git, written_in
 from gitmem.memory.memory import Memory
@@ -199,10 +191,7 @@ def standing(memory: Memory, proposal_id: str, record: Proposal | None, branch: 
 def is_on_main(memory: Memory, commit: str) -> bool:
     """Whether main has a commit in its history."""
     head = memory.head()
-    try:
-        return bool(head) and not run_git(memory.path, "rev-list", "--max-count=1", commit, f"^{head}")
-    except GitFailed:  # the commit is gone
-        return False
+    return bool(head) and is_ancestor(memory.path, commit, head)
 
 
 def _is_all_on_main(memory: Memory, found: Standing) -> bool:
