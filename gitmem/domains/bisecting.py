@@ -12,7 +12,8 @@ from msgspec import Struct
 from gitmem.errors import BadArgument, Refused
 from gitmem.git.ancestry import is_ancestor
 from gitmem.git.objects import Commit
-from gitmem.git.repository import borrow, git_environment, run_git
+from gitmem.git.repository import git_environment, run_git
+from gitmem.git.scratch import borrow, make_scratch
 from gitmem.memory.memory import Memory
 from gitmem.names import shown
 
@@ -125,10 +126,10 @@ class _Ground:
 def _laid_out(memory: Memory, script: str) -> Iterator[_Ground]:
     with TemporaryDirectory(prefix="gitmem-bisect-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        for place, how in (("files", ()), ("memory.git", ("--bare",))):
-            run_git(folder, "init", "-q", "--template=", "--initial-branch=main", *how, place)
-            objects = folder / place / ("objects" if how else ".git/objects")
-            borrow(objects, memory.repository.objects.path)
+        objects = memory.repository.objects.path
+        make_scratch(folder / "memory.git", lender=objects)
+        run_git(folder, "init", "-q", "--template=", "--initial-branch=main", "files")
+        borrow(folder / "files/.git/objects", objects)
         step = folder / "step"
         step.write_text(_STEP)
         step.chmod(0o755)

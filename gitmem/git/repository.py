@@ -203,15 +203,6 @@ def ask_git(folder: Path, *arguments: str) -> str:
         return ""
 
 
-def borrow(folder: Path, lender: Path) -> None:
-    """Have the repository whose objects are in `folder` read those in `lender`, too, without a copy."""
-    name = os.fsencode(lender)
-    if b"\n" in name:  # quoted as in C, which git alone reads; others know only paths as they are
-        name = b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
-    (folder / "info").mkdir(exist_ok=True)
-    (folder / "info" / "alternates").write_bytes(name + b"\n")
-
-
 def written_in(folder: Path, *range_: str) -> list[str]:
     """The commits of a range in which somebody changed something: not the merges that git itself makes just so."""
     listing = run_git(folder, "rev-list", "--parents", *range_).splitlines()
