@@ -1,6 +1,7 @@
 """Bisecting: which commit of the memory made a script fail. Git searches, in a repository of its own."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -146,5 +147,4 @@ def _from_anywhere(script: str) -> str:
     if not os.access(path, os.X_OK):
         fix = "Make it executable, or pass a command such as 'python3 FILE'."
         raise BadArgument(f"{shown(script)} is not executable.", fix=fix)
-    quoted = str(path.absolute()).replace("'", "'\\''")
-    return f"'{quoted}'"
+    return shlex.quote(str(path.absolute()))
