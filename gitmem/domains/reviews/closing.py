@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify
+from gitmem.domains.projects import project_path
 from gitmem.domains.reviews.record import (
     PATHS_MAX,
     STATUSES,
@@ -92,7 +93,7 @@ def _record(desk: Desk, found: Standing, ending: Ending) -> Proposal:
 
 
 def _tell_author(desk: Desk, closed: Proposal) -> None:
-    if not closed.asked_in or not desk.view().peek(f"projects/{closed.asked_in}/project.yaml"):
+    if not closed.asked_in or not desk.view().peek(project_path(closed.asked_in)):
         return
     by = f" by {closed.closed_by}" if closed.closed_by else ""
     why = f"\n\n{closed.why}" if closed.why else ""

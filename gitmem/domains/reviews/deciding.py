@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify
-from gitmem.domains.projects import admins_of
+from gitmem.domains.projects import admins_of, project_path
 from gitmem.domains.reviews.closing import Ending, close, recorded
 from gitmem.domains.reviews.merging import Conflict, Taken, merged
 from gitmem.domains.reviews.record import SHARED, Comment, Proposal, Status, place_of
@@ -141,7 +141,7 @@ def comment_proposal(desk: Desk, id: str, comment: str) -> Commented:  # noqa: A
 
 def _tell(desk: Desk, found: Standing, subject: str, text: str) -> None:
     asked_in = found.record.asked_in if found.record else ""
-    if asked_in and found.author != desk.agent and desk.view().peek(f"projects/{asked_in}/project.yaml"):
+    if asked_in and found.author != desk.agent and desk.view().peek(project_path(asked_in)):
         notify(desk, to=found.author, subject=subject, text=text, project=asked_in, category="review")
 
 
