@@ -171,7 +171,7 @@ class _Import:
 
     def _records(self) -> Iterator[Knowledge]:
         # a view of its own: what is read here must not count as read by the edits
-        return self._memory.view(commit=self._view.commit).records(Knowledge, f"{self._scope}/knowledge")
+        return self._view.apart().records(Knowledge, f"{self._scope}/knowledge")
 
     @cached_property
     def _deleted(self) -> dict[str, Knowledge]:
@@ -342,7 +342,7 @@ class _Import:
     def _commit(self, batch: list[_Draft], subject: str, commits: list[str]) -> set[str]:
         """Commit a batch; or the paths of records that cannot be in it, which are then told of."""
         # always on the view that was compared with: what somebody else changed since must not be overwritten
-        view = self._memory.view(commit=self._view.commit)
+        view = self._view.apart()
         try:
             with self._memory.transaction(view, self._caller, subject, verb=VERB) as change:
                 for draft in batch:

@@ -100,6 +100,10 @@ class View:
         self.listings: dict[str, frozenset[str]] = {}
         self.kept: dict[object, object] = {}  # what others worked out for this view, by who did
 
+    def apart(self) -> "View":
+        """The same commit in a view of its own: what is looked at there does not count as read here."""
+        return View(self.objects, self.parsed, self.place, self.commit)
+
     def entry(self, path: str) -> Entry | None:
         """What stands at a path, file or folder."""
         if path in self.reads:

@@ -153,7 +153,7 @@ def _check_free(desk: Desk, item: BacklogItem) -> None:
 
 def _next(desk: Desk) -> BacklogItem:
     # looked at aside: what was passed over must not make this claim run again when it changes
-    aside = desk.memory.view(commit=desk.view().commit)
+    aside = desk.view().apart()
     best = list(islice(ready_items(desk, aside, ("", desk.agent)), 1 + _SPREAD * desk.attempt))
     if not best:
         raise NothingReady(desk.project)

@@ -241,7 +241,7 @@ def reference(item: BacklogItem) -> Reference:
 
 def unblocked_by(desk: Desk, closing: list[BacklogItem]) -> tuple[Reference, ...]:
     """What waits for nothing any more once some items are closed."""
-    view = desk.memory.view(commit=desk.view().commit)  # looked at, not depended on
+    view = desk.view().apart()  # looked at, not depended on
     items = items_of(view, closing)
     paths = desk.index.paths(WAITS_FOR, *(each.id for each in closing), view=view)
     waiting = (found for path in paths if isinstance(found := view.record(path), BacklogItem))
