@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
-from gitmem.domains.messages.record import ALL, Message, Slot, inbox_folder
+from gitmem.domains.messages.record import ALL, Message, Slot, a_day, inbox_folder
 from gitmem.errors import BadArgument, NotFound
 from gitmem.git.objects import FOLDER, Objects
 from gitmem.memory.find import Ambiguous
@@ -17,7 +17,6 @@ from gitmem.names import shown
 _LISTINGS_KEPT = 4  # the present one, and those that marks were made by
 _FEW = 100
 _PART = re.compile(r"(?:[a-z0-9][a-z0-9-]*-)?([0-9a-f]{4,40})")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class UnknownMessage(NotFound):
@@ -145,7 +144,7 @@ def _in_inbox(view: View, text: str, hex_part: str, agent: str) -> Iterator[str]
 
 
 def _in_days(view: View, text: str, hex_part: str) -> Iterator[str]:
-    days = (name for name in _names(view, "") if _DAY.fullmatch(name))
+    days = (name for name in _names(view, "") if a_day(name) is None)
     for day in sorted(days, reverse=True):
         folder = f"{day}/{hex_part[:2]}"
         for name in _names(view, folder):
