@@ -130,7 +130,7 @@ def test_a_crash_after_the_merge_leaves_a_merged_proposal(team: Team, monkeypatc
     assert f"refs/heads/proposals/{proposal}" not in team.memory.repository.refs.list("refs/heads/")
 
 
-@pytest.mark.parametrize("where", ["_record", "drop_branch", "_tell_author"])
+@pytest.mark.parametrize("where", ["_record", "drop_branch", "tell_author"])
 def test_a_crash_while_one_is_rejected_leaves_it_open_or_rejected(team: Team, monkeypatch: pytest.MonkeyPatch, where: str):
     proposal = proposed(team)
     with monkeypatch.context() as patched:

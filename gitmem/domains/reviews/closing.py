@@ -67,7 +67,7 @@ def close(desk: Desk, found: Standing, ending: Ending) -> Proposal:
     closed = desk.until_landed(lambda: _record(desk, found, ending), "the proposal's end")
     drop_branch(desk.memory, found.id)
     if closed.author != ending.by:
-        _tell_author(desk, closed)
+        _tell_end(desk, closed)
     desk.commit = commit or desk.commit
     return closed
 
@@ -92,15 +92,17 @@ def _record(desk: Desk, found: Standing, ending: Ending) -> Proposal:
         return change.put(closed)
 
 
-def _tell_author(desk: Desk, closed: Proposal) -> None:
-    if not closed.asked_in or not desk.view().peek(project_path(closed.asked_in)):
-        return
+def _tell_end(desk: Desk, closed: Proposal) -> None:
     by = f" by {closed.closed_by}" if closed.closed_by else ""
     why = f"\n\n{closed.why}" if closed.why else ""
-    notify(
-        desk, to=closed.author, subject=f"{closed.status.capitalize()}{by}: {closed.title}", project=closed.asked_in,
-        text=f"Your proposal {closed.id} is {closed.status}{by}.{why}", category="review",
-    )  # fmt: skip
+    text = f"Your proposal {closed.id} is {closed.status}{by}.{why}"
+    tell_author(desk, closed, f"{closed.status.capitalize()}{by}: {closed.title}", text)
+
+
+def tell_author(desk: Desk, proposal: Proposal, subject: str, text: str) -> None:
+    """Send whoever made a proposal a message, in the project in which they asked, if that is still there."""
+    if proposal.asked_in and desk.view().peek(project_path(proposal.asked_in)):
+        notify(desk, to=proposal.author, subject=subject, text=text, project=proposal.asked_in, category="review")
 
 
 # --- branches ---------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class UnknownProposal(NotFound):
 
 
 class Standing(Struct, frozen=True, dict=True):
-    """A proposal as it is now. `record` is "" where nothing is recorded yet: it came as a branch."""
+    """A proposal as it is now. `record` is None where nothing is recorded yet: it came as a branch."""
 
     memory: Memory
     id: str
@@ -132,6 +132,11 @@ def project_of(paths: Iterable[str]) -> str:
     """The one project that paths are in; `shared` if there is no such one."""
     scopes = {path.split("/")[1] if path.startswith("projects/") else SHARED for path in paths}
     return scopes.pop() if len(scopes) == 1 else SHARED
+
+
+def projects_of(paths: Iterable[str]) -> set[str]:
+    """The projects that paths are in, for those that are in one."""
+    return {path.split("/")[1] for path in paths if path.startswith("projects/")}
 
 
 def branches(memory: Memory) -> dict[str, str]:
@@ -242,7 +247,7 @@ def _means(text: str, proposal_id: str) -> bool:
 
 def may_review(view: View, paths: Iterable[str], agent: str) -> bool:
     """Whether somebody is a member of every project that paths are in; of any, where they are in none."""
-    projects = {path.split("/")[1] for path in paths if path.startswith("projects/")}
+    projects = projects_of(paths)
     return all(_is_member(view, name, agent) for name in projects) if projects else _is_anywhere(view, agent)
 
 
@@ -252,9 +257,7 @@ def _is_anywhere(view: View, agent: str) -> bool:
 
 def _is_member(view: View, project: str, agent: str) -> bool:
     found = view.record(project_path(project))
-    if not isinstance(found, Project):
-        return True  # a project that the proposal makes has no members yet
-    if not found.members:
+    if not isinstance(found, Project) or not found.members:  # a project that the proposal makes has none yet
         return True
     member = found.member(agent)
     return member is not None and member.tier != "pending"
