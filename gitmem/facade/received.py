@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from gitmem.desk import Desk
-from gitmem.domains.reviews.closing import Ending, close, tidy
+from gitmem.domains.reviews.closing import Ending, close, hold, tidy
 from gitmem.domains.reviews.standing import is_on_main, look
 from gitmem.errors import GitmemError, NotFound
 from gitmem.facade.pusher import identify
 from gitmem.git.refs import RefLocked
-from gitmem.git.repository import CLOSED, MAIN, NO_COMMIT, PROPOSALS
+from gitmem.git.repository import MAIN, NO_COMMIT, PROPOSALS
 from gitmem.memory.caller import GITMEM, Caller
 from gitmem.memory.memory import Memory
 from gitmem.memory.pushers import UNKNOWN, note_of
@@ -67,9 +67,7 @@ def _withdrawn(memory: Memory, proposal_id: str, tip: str) -> Iterator[str]:
     """The branch was removed by hand: what was in it is kept all the same."""
     if is_on_main(memory, tip):
         return
-    refs = memory.repository.refs
-    if refs.read(CLOSED + proposal_id) != tip:
-        refs.swap(CLOSED + proposal_id, refs.read(CLOSED + proposal_id), tip)
+    hold(memory, proposal_id, tip)
     pusher = pusher_of(memory, tip)
     try:
         found = look(memory, proposal_id)

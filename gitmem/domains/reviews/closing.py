@@ -111,14 +111,20 @@ def tell_author(desk: Desk, proposal: Proposal, subject: str, text: str) -> None
 def _keep_commits(memory: "Memory", found: Standing) -> None:
     # Before all else: what is closed must be held by something when its branch goes. A ref of its own, since the
     # history of reviews may be archived, and since a clone of a person brings tags along.
-    ref = CLOSED + found.id
     try:
-        if found.branch and memory.repository.refs.read(ref) != found.branch:
-            memory.repository.refs.swap(ref, memory.repository.refs.read(ref), found.branch)
+        if found.branch:
+            hold(memory, found.id, found.branch)
     except RefLocked as error:
         raise StorageFailed(OSError(f"{error} stays locked")) from error
     except OSError as error:
         raise StorageFailed(error) from error
+
+
+def hold(memory: "Memory", proposal_id: str, tip: str) -> None:
+    """Have the tag of a closed proposal hold its last commit. Raises RefLocked, NotFlushed, OSError."""
+    refs, ref = memory.repository.refs, CLOSED + proposal_id
+    if (kept := refs.read(ref)) != tip:
+        refs.swap(ref, kept, tip)
 
 
 def drop_branch(memory: "Memory", proposal_id: str) -> bool:
@@ -129,9 +135,8 @@ def drop_branch(memory: "Memory", proposal_id: str) -> bool:
     refs, ref = memory.repository.refs, branch_of(proposal_id)
     try:
         while tip := refs.read(ref):
-            kept = refs.read(CLOSED + proposal_id)
-            if kept and kept != tip:
-                refs.swap(CLOSED + proposal_id, kept, tip)
+            if refs.read(CLOSED + proposal_id):
+                hold(memory, proposal_id, tip)
             if refs.delete(ref, tip):
                 return True
     except (RefLocked, OSError):
