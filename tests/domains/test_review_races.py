@@ -11,8 +11,8 @@ import pytest
 from gitmem.domains.reviews import closing, deciding, proposing
 from gitmem.errors import GitmemError
 from tests.conftest import Team, git
+from tests.domains.test_reviews import proposed
 
-LEARNING = {"topic": "Retries back off", "content": "With jitter."}
 ROUNDS = 6
 
 
@@ -35,11 +35,6 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return [each.result() for each in [pool.submit(run, call) for call in calls]]
-
-
-def proposed(team: Team, **more: Any) -> str:
-    made: str = team.call("record_learning", agent="bob", as_proposal=True, **LEARNING | more)["proposal"]
-    return made
 
 
 def merges(team: Team, proposal: str) -> int:
