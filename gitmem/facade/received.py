@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -34,12 +35,9 @@ def received(updates: Iterable[list[str]]) -> int:
     if not told:
         return 0
     try:
-        memory = Memory(Path(os.environ.get("GIT_DIR", ".")))
-        try:
+        with closing(Memory(Path(os.environ.get("GIT_DIR", ".")))) as memory:
             for line in _noted(memory, told):
                 sys.stderr.write(f"gitmem: {line}\n")
-        finally:
-            memory.close()
     except Exception as error:  # noqa: BLE001  the push is in: whatever happens here must not look as if it were not
         log.warning("the push is in, but what it means for proposals was not noted: %s", error)
     return 0
