@@ -68,6 +68,11 @@ def git(folder: Path, *arguments: str, check: bool = True) -> str:
     return done.stdout + done.stderr
 
 
+def lines_of(briefing: Mapping[str, Any], name: str) -> list[str]:
+    """The lines of one section of a briefing; none if it has no such section."""
+    return next((each["lines"] for each in briefing["sections"] if each["name"] == name), [])
+
+
 class Team:
     """A memory with an index, and a way to call verbs as anybody."""
 
@@ -96,6 +101,15 @@ class Team:
         """Put a file into main as the memory itself would."""
         with self.memory.transaction(self.memory.view(), GITMEM, f"write {path}") as change:
             change.put_file(path, text.encode())
+
+    def inbox(self, agent: str) -> list[tuple[str, str, str]]:
+        """What is new to an agent: who sent it, its subject, its text."""
+        messages = self.call("get_messages", agent=agent)["messages"]
+        return [(each["from_agent"], each["subject"], each["message"]) for each in messages]
+
+    def commits(self) -> int:
+        """How many commits main has."""
+        return int(git(self.memory.path, "rev-list", "--count", "main"))
 
     def close(self) -> None:
         self.index.close()

@@ -146,16 +146,9 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
 def _about(memory: Memory, base: str) -> str:
     about = {
         "backup": FORMAT_VERSION, "written": format_time(now()), "of": str(memory.path), "since": base,
-        "settings": list(_kept_settings(memory.path)),
+        "settings": [(name, _without_password(value)) for name, value in memory.repository.settings() if is_kept(name)],
     }
     return json.dumps(about, indent=1) + "\n"
-
-
-def _kept_settings(path: Path) -> Iterator[tuple[str, str]]:
-    for item in run_git(path, "config", "--local", "--list", "-z").split("\0"):
-        name, _, value = item.partition("\n")
-        if is_kept(name):
-            yield name, _without_password(value)
 
 
 def is_kept(name: str) -> bool:

@@ -1,6 +1,7 @@
 """Bisecting: which commit of the memory made a script fail. Git searches, in a repository of its own."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from msgspec import Struct
 from gitmem.errors import BadArgument, Refused
 from gitmem.git.ancestry import is_ancestor
 from gitmem.git.objects import Commit
-from gitmem.git.repository import borrow, git_environment, run_git
+from gitmem.git.repository import git_environment, run_git
+from gitmem.git.scratch import borrow, make_scratch
 from gitmem.memory.memory import Memory
 from gitmem.names import shown
 
@@ -125,10 +127,10 @@ class _Ground:
 def _laid_out(memory: Memory, script: str) -> Iterator[_Ground]:
     with TemporaryDirectory(prefix="gitmem-bisect-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        for place, how in (("files", ()), ("memory.git", ("--bare",))):
-            run_git(folder, "init", "-q", "--template=", "--initial-branch=main", *how, place)
-            objects = folder / place / ("objects" if how else ".git/objects")
-            borrow(objects, memory.repository.objects.path)
+        objects = memory.repository.objects.path
+        make_scratch(folder / "memory.git", lender=objects)
+        run_git(folder, "init", "-q", "--template=", "--initial-branch=main", "files")
+        borrow(folder / "files/.git/objects", objects)
         step = folder / "step"
         step.write_text(_STEP)
         step.chmod(0o755)
@@ -145,5 +147,4 @@ def _from_anywhere(script: str) -> str:
     if not os.access(path, os.X_OK):
         fix = "Make it executable, or pass a command such as 'python3 FILE'."
         raise BadArgument(f"{shown(script)} is not executable.", fix=fix)
-    quoted = str(path.absolute()).replace("'", "'\\''")
-    return f"'{quoted}'"
+    return shlex.quote(str(path.absolute()))

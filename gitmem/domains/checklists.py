@@ -316,7 +316,7 @@ def _all(desk: Desk) -> Iterator[Checklist]:
 
 def unfinished(desk: Desk) -> list[str]:
     """The checklists on which something is left, in a line each, for the briefing."""
-    view = desk.memory.view(commit=desk.view().commit)
+    view = desk.view().apart()
     paths = [path for scope in (desk.scope, "shared") for path, _ in view.files(f"{scope}/checklists")]
     if len(paths) > _BRIEFED_MAX:
         return [f"{len(paths)} checklists; checklist(action='list') tells how far they are"]

@@ -211,7 +211,7 @@ def _near(desk: Desk, key: str) -> str:
 
 def _keys(desk: Desk) -> dict[str, str]:
     # a view of its own: what is listed for a hint must not count as read
-    view = desk.memory.view(commit=desk.view().commit)
+    view = desk.view().apart()
     return of_both_scopes(_keys_in(view, desk.scope), _keys_in(view, "shared"))
 
 

@@ -106,8 +106,7 @@ def _format(memory: Memory) -> Iterator[Finding]:
 
 
 def _settings(memory: Memory) -> Iterator[Finding]:
-    listing = run_git(memory.path, "config", "--local", "--list", "-z")
-    current = dict(item.partition("\n")[::2] for item in listing.split("\0"))
+    current = dict(memory.repository.settings())
     wrong = [f"{name} is {current.get(name.lower(), 'not set')}, not {value}"
              for name, value in SETTINGS if current.get(name.lower()) != value]
     if wrong:

@@ -5,8 +5,6 @@ what changed in the memory since is left as it is, and where both changed, a per
 the memory stays deleted; when its file changes, it comes back under its old id.
 """
 
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +17,7 @@ from gitmem.domains import documents
 from gitmem.domains.documents import Document
 from gitmem.domains.knowledge.record import Knowledge, Link, expiry
 from gitmem.domains.projects import project_path
+from gitmem.domains.sources import LeftOut, Notice, markdown_files, text_of
 from gitmem.git.history import last_changes
 from gitmem.git.log import file_versions, path_versions
 from gitmem.memory.caller import Caller
@@ -31,22 +30,12 @@ from gitmem.records.codec import Problem, decode, encode
 from gitmem.records.kind import kind_of
 
 VERB = "import_markdown"
-FILE_MAX_BYTES = 5 * 1024 * 1024
 RECORDS_PER_COMMIT = 200
 LINKS_MAX = 100
-# Other people's files that lie about in a checkout.
-IGNORED_FOLDERS = frozenset((".git", "node_modules"))
 LINKS_TO, PART_OF, NEXT = "links_to", "part_of", "next"
 _RELATIONS = (LINKS_TO, PART_OF, NEXT)
 
 Progress = Callable[[int, int], None]
-
-
-class Notice(Struct, frozen=True):
-    """Something to tell about one file."""
-
-    source: str
-    what: str
 
 
 class ImportReport(Struct, frozen=True):
@@ -104,10 +93,6 @@ def import_markdown(
     return _Import(memory, view, caller, f"projects/{project}", prefix, overwrite=overwrite).run(directory, progress)
 
 
-class LeftOut(Exception):
-    """A file that is not imported; the text says why."""
-
-
 class _Draft(Struct):
     """A record to be, and the one that it is to replace, or that was deleted."""
 
@@ -140,7 +125,7 @@ class _Import:
         self._time = now()
 
     def run(self, directory: Path, progress: Progress) -> ImportReport:
-        sources = sorted(_markdown_files(directory, self._told.left_out))
+        sources = sorted(markdown_files(directory, self._told.left_out))
         drafts: dict[str, list[_Draft]] = {}
         for done, source in enumerate(sources, start=1):
             if read := self._read(directory, source):
@@ -171,7 +156,7 @@ class _Import:
 
     def _records(self) -> Iterator[Knowledge]:
         # a view of its own: what is read here must not count as read by the edits
-        return self._memory.view(commit=self._view.commit).records(Knowledge, f"{self._scope}/knowledge")
+        return self._view.apart().records(Knowledge, f"{self._scope}/knowledge")
 
     @cached_property
     def _deleted(self) -> dict[str, Knowledge]:
@@ -201,7 +186,7 @@ class _Import:
 
     def _read(self, directory: Path, source: str) -> list[_Draft]:
         try:
-            document = documents.read(source, _text_of(directory, source))
+            document = documents.read(source, text_of(directory, source))
             if not document.content.strip():
                 raise LeftOut("is empty")
             drafts = list(self._drafts(document))
@@ -342,7 +327,7 @@ class _Import:
     def _commit(self, batch: list[_Draft], subject: str, commits: list[str]) -> set[str]:
         """Commit a batch; or the paths of records that cannot be in it, which are then told of."""
         # always on the view that was compared with: what somebody else changed since must not be overwritten
-        view = self._memory.view(commit=self._view.commit)
+        view = self._view.apart()
         try:
             with self._memory.transaction(view, self._caller, subject, verb=VERB) as change:
                 for draft in batch:
@@ -385,58 +370,6 @@ def _file_of(source: str) -> str:
     """The source without the number of a part."""
     stem, mark, number = source.rpartition("#")
     return stem if mark and number.isdecimal() and stem.endswith(documents.SUFFIXES) else source
-
-
-# --- files -----------------------------------------------------------------------------------
-
-
-def _markdown_files(directory: Path, left_out: list[Notice]) -> Iterator[str]:
-    """The paths of all Markdown files below a folder. Folders that cannot be read are told of."""
-
-    def unreadable(error: OSError) -> None:
-        left_out.append(Notice(_shown(directory, Path(error.filename)), f"cannot be read: {error.strerror}"))
-
-    for folder, subfolders, names in os.walk(directory, onerror=unreadable):
-        subfolders[:] = sorted(name for name in subfolders if name not in IGNORED_FOLDERS)
-        for name in subfolders:
-            if Path(folder, name).is_symlink():
-                left_out.append(Notice(_shown(directory, Path(folder, name)), "is a link to a folder; links are not followed"))
-        for name in _markdown_names(names):
-            yield Path(folder, name).relative_to(directory).as_posix()
-
-
-def _markdown_names(names: Iterable[str]) -> Iterator[str]:
-    return (name for name in names if name.lower().endswith(documents.SUFFIXES))
-
-
-def _shown(directory: Path, path: Path) -> str:
-    return path.relative_to(directory).as_posix() if path != directory else "."
-
-
-def _text_of(directory: Path, source: str) -> str:
-    """The text of a file. Raises LeftOut."""
-    try:
-        source.encode()
-        data = _bytes_of(directory / source)
-    except UnicodeEncodeError:
-        raise LeftOut("has a name that is not UTF-8") from None
-    except OSError as error:
-        raise LeftOut(f"cannot be read: {error.strerror}") from None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise LeftOut(f"is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}") from None
-
-
-def _bytes_of(path: Path) -> bytes:
-    status = path.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        raise LeftOut("is a link; links are not followed")
-    if not stat.S_ISREG(status.st_mode):
-        raise LeftOut("is no plain file")  # opening a pipe would wait for ever
-    if status.st_size > FILE_MAX_BYTES:
-        raise LeftOut(f"has {status.st_size:,} bytes; at most {FILE_MAX_BYTES:,} are accepted")
-    return path.read_bytes()
 
 
 def _problems_of(record: Knowledge) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
@@ -36,11 +37,8 @@ def mend(path: Path, *, records: bool = False, hubs: bool = False) -> tuple[tupl
 
 def _mended(path: Path, name: str) -> Mended:
     try:
-        memory = Memory(path)
-        try:
+        with closing(Memory(path)) as memory:
             return Mended(name, MENDINGS[name](memory), done=True)
-        finally:
-            memory.close()
     except GitmemError as error:
         return Mended(name, error.message, done=False)
     except OSError as error:
@@ -95,11 +93,8 @@ def _is_lost(memory: Memory, name: str) -> bool:
 def _index(memory: Memory) -> str:
     from gitmem.index.search import Index  # imported late: only this needs it
 
-    index = Index(memory)
-    try:
+    with closing(Index(memory)) as index:
         return f"the index was built anew, with {index.rebuild()} records"
-    finally:
-        index.close()
 
 
 def _storage(memory: Memory) -> str:

@@ -55,7 +55,7 @@ def live_in(desk: Desk, project: str) -> list[LiveSession]:
 def at_work_in(desk: Desk, scope: str) -> list[str]:
     """The names of all who can be given something of a scope; nothing counts as read."""
     # looked up aside: who joins or starts a session meanwhile must not make a write run again
-    view = desk.memory.view(commit=desk.view().commit)
+    view = desk.view().apart()
     projects = view.names("projects") if scope == "shared" else [scope.removeprefix("projects/")]
 
     def names() -> Iterator[str]:

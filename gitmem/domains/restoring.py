@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,13 +94,11 @@ def restore(files: Sequence[Path], folder: Path, progress: Progress, *, as_it_is
         place = Path(beside) / "memory.git"
         written = _unpacked(found, Repository.init(place), progress)
         memory, _ = founding.found(place)
-        try:
+        with closing(memory):
             problems = (*_fsck(place), *map(str, _gate_problems(memory)))
             if problems and not as_it_is:
                 raise NotAsItShouldBe(problems)
             count = sum(1 for _ in memory.view().files())
-        finally:
-            memory.close()
         place.rename(folder)
     return Restored(str(folder), len(found[-1].refs), count, found[-1].refs.get(MAIN, ""), written, problems)
 

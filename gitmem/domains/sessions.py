@@ -17,7 +17,7 @@ from gitmem.domains.projects import Capability, a_capability
 from gitmem.errors import BadArgument, NotFound, closest
 from gitmem.git.objects import FILE
 from gitmem.memory.gate import BODY_MAX_BYTES
-from gitmem.memory.view import Place, View
+from gitmem.memory.view import Place, View, places
 from gitmem.names import check_name, name_problem, now, shown
 from gitmem.records.check import at_most, bytes_at_most, each, one_line, plain_text
 from gitmem.records.codec import encode
@@ -154,7 +154,7 @@ def resolve(memory: "Memory", session_id: str, verb_name: str = "") -> tuple[str
     """The agent and project of a session that `verb_name` may be called with. Raises UnknownSession."""
     projects = _possible_projects(session_id)
     for project in projects:
-        if (found := live(memory, project, session_id)) is not None:
+        if (found := _live(memory.view(place_of(project)), session_id)) is not None:
             return found.agent, project
     for project in projects:
         if (ended := _ended(memory.view(), project, session_id)) is not None:
@@ -173,17 +173,10 @@ def _possible_projects(session_id: str) -> list[str]:
     return [project for project in projects if name_problem(project) is None]
 
 
-def live(memory: "Memory", project: str, session_id: str) -> LiveSession | None:
-    """A live session of a project, or None."""
-    found = memory.view(place_of(project)).record(f"{session_id}.yaml")
-    return found if isinstance(found, LiveSession) else None
-
-
 def count_live(memory: "Memory") -> int:
     """How many sessions are live in all projects."""
-    refs = memory.repository.refs.list(f"refs/gitmem/{FAMILY}/")
     objects = memory.repository.objects
-    trees = (objects.tree(objects.commit(oid).tree) for oid in refs.values())
+    trees = (objects.tree(memory.view(place).tree) for place in places(memory.repository, FAMILY))
     return sum(entry.mode == FILE for tree in trees for entry in tree.entries.values())
 
 
@@ -297,8 +290,7 @@ def _leave(desk: Desk, ended: Session, *, lost: Sequence[str] = ()) -> Ended:
 
 def _own(desk: Desk) -> LiveSession:
     if desk.caller.session:
-        found = desk.view(place_of(desk.project)).record(f"{desk.caller.session}.yaml")
-        if not isinstance(found, LiveSession):
+        if (found := _live(desk.view(place_of(desk.project)), desk.caller.session)) is None:
             raise UnknownSession(desk.caller.session)
         return found
     mine = [each for each in live_sessions(desk) if each.agent == desk.agent]
@@ -309,6 +301,11 @@ def _own(desk: Desk) -> LiveSession:
         known = ", ".join(each.id for each in mine)
         raise BadArgument(f"{desk.agent} has {len(mine)} live sessions: {known}.", fix="Say which with session_id.")
     return mine[0]
+
+
+def _live(view: View, session_id: str) -> LiveSession | None:
+    found = view.record(f"{session_id}.yaml")
+    return found if isinstance(found, LiveSession) else None
 
 
 def _ended(view: View, project: str, session_id: str) -> Session | None:
@@ -363,18 +360,17 @@ def get_session(desk: Desk, id: str) -> SessionDetail:  # noqa: A002  the argume
     Args:
         id: the session's id, as start_session or list_sessions gave it.
     """
-    found = desk.view(place_of(desk.project)).record(f"{id}.yaml") if not a_session_id(id) else None
-    if isinstance(found, LiveSession):
-        return SessionDetail(found.id, found.agent, found.project, "active", found.task, found.started)
-    ended = _ended(desk.view(), desk.project, id) if not a_session_id(id) else None
-    if ended is None:
+    found = None if a_session_id(id) else _live(desk.view(place_of(desk.project)), id) or _ended(desk.view(), desk.project, id)
+    if found is None:
         known = [each.id for each in live_sessions(desk)]
         near = closest(id, known)
         raise NotFound(
             f"There is no session {shown(id, 200)} in {desk.project}.",
             fix=f"Did you mean {near[0]}?" if near else "list_sessions shows them.",
         )
+    if isinstance(found, LiveSession):
+        return SessionDetail(found.id, found.agent, found.project, "active", found.task, found.started)
     return SessionDetail(
-        ended.id, ended.agent, ended.project, "ended", ended.task, ended.started, ended.ended,
-        ended.summary, ended.files_modified, ended.learnings, ended.handoff_notes,
+        found.id, found.agent, found.project, "ended", found.task, found.started, found.ended,
+        found.summary, found.files_modified, found.learnings, found.handoff_notes,
     )

@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 
 from gitmem.domains.doctor import Finding
-from gitmem.domains.reviews.record import FAMILY, place_of
-from gitmem.domains.reviews.standing import GONE, all_of
+from gitmem.domains.reviews.standing import GONE, all_of, views
 from gitmem.errors import GitmemError
 from gitmem.git.hooking import Site, in_force
 from gitmem.git.repository import PROPOSALS
 from gitmem.memory import hubs
 from gitmem.memory.memory import Memory
-from gitmem.memory.view import View
 from gitmem.names import name_problem, shown
 
 _PATIENCE_SECONDS = 10.0
@@ -24,17 +22,11 @@ def proposals(memory: Memory) -> Iterator[Finding]:
 
 
 def _unreadable(memory: Memory) -> Iterator[Finding]:
-    for view in _places(memory):
+    for view in views(memory):
         for path, _ in view.files():
             if (decoded := view.decoded(path)) and decoded.problems:
                 help_ = "Its branch can be merged all the same; mend the record in a clone, at the ref, and push it."
                 yield Finding("proposals", "warning", f"{view.place.ref}: {decoded.problems[0]}", help_)
-
-
-def _places(memory: Memory) -> Iterator[View]:
-    start = f"refs/gitmem/{FAMILY}/"
-    for ref in memory.repository.refs.list(start):
-        yield memory.view(place_of(ref.removeprefix(start)))
 
 
 def _at_odds(memory: Memory) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ from gitmem.memory.caller import GITMEM
 from gitmem.memory.memory import Memory
 from gitmem.memory.pending import Stale, StorageFailed
 from gitmem.memory.settings import Settings, settings_of
-from gitmem.memory.view import Place, View
+from gitmem.memory.view import Place, View, places
 from gitmem.names import LONG_AGO, name_problem, now
 from gitmem.records.kind import Record
 
@@ -220,10 +220,9 @@ class _Tending:
     def _places(self) -> Iterator[Place]:
         view = self._memory.view()
         for family in FAMILIES:
-            start = f"refs/gitmem/{family}/"
-            for ref in self._memory.repository.refs.list(start):
-                if view.entry(project_path(ref.removeprefix(start))):  # what a deleted project left may be wanted back
-                    yield Place(family, ref.removeprefix(start))
+            for place in places(self._memory.repository, family):
+                if view.entry(project_path(place.project)):  # what a deleted project left may be wanted back
+                    yield place
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:

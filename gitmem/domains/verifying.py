@@ -24,7 +24,7 @@ from gitmem.memory.caller import GITMEM_PERSON, Caller
 from gitmem.memory.marks import Mark
 from gitmem.memory.memory import Memory
 from gitmem.memory.pushers import UNPROVEN, Note, note_of
-from gitmem.memory.view import MAIN_PLACE, Place
+from gitmem.memory.view import MAIN_PLACE, Place, places
 from gitmem.names import name_problem, shown
 from gitmem.records.codec import Problem
 from gitmem.records.kind import KINDS
@@ -104,10 +104,8 @@ def _places(memory: Memory) -> Iterator[Place]:
         yield MAIN_PLACE
     families = {each.record.ref for each in KINDS.values() if not issubclass(each.record, Mark)} - {MAIN_PLACE.family}
     for family in sorted(families):
-        prefix = f"refs/gitmem/{family}/"
-        for ref in memory.repository.refs.list(prefix):
-            if (project := ref.removeprefix(prefix)) == "shared" or not name_problem(project):
-                yield Place(family, project)
+        found = places(memory.repository, family)
+        yield from (place for place in found if place.project == "shared" or not name_problem(place.project))
 
 
 def _commits(memory: Memory, tip: str, before: list[str]) -> Iterator[Commit]:

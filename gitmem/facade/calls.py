@@ -193,7 +193,7 @@ class Office:
     def _note_presence(self, desk: Desk, who: Standing) -> None:
         """Every call is a sign of life; one a minute is kept."""
         key, clock = (who.project, desk.agent), time.monotonic()
-        if desk.caller.proof not in ("session", "declared", "key") or clock - self._noted.get(key, -math.inf) < NOTED_SECONDS:
+        if desk.caller.proof not in ("session", "declared") or clock - self._noted.get(key, -math.inf) < NOTED_SECONDS:
             return
         from gitmem.domains.presence import seen
         from gitmem.domains.projects import project_path

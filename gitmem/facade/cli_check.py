@@ -88,22 +88,14 @@ def _checked(site: "Site", base: str, caller: "Caller | None") -> "Checked":
 def _branched_off(site: "Site", base: str) -> str:
     """The commit where what is checked left `base`. Raises NoBase."""
     from gitmem.git.ancestry import merge_base
+    from gitmem.git.repository import ask_git
 
-    known = _asked(site.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
+    known = ask_git(site.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
     found = merge_base(site.top, known, "HEAD")
     if not found:
-        shallow = _asked(site.top, "rev-parse", "--is-shallow-repository") == "true"
+        shallow = ask_git(site.top, "rev-parse", "--is-shallow-repository") == "true"
         raise NoBase(base, shallow=shallow, known=bool(known))
     return found
-
-
-def _asked(folder: Path, *arguments: str) -> str:
-    from gitmem.git.repository import GitFailed, run_git
-
-    try:
-        return run_git(folder, *arguments).strip()
-    except GitFailed:
-        return ""
 
 
 def _summary(found: "Checked") -> str:

@@ -1,6 +1,7 @@
 """`gitmem hooks`: puts gitmem's hooks beside those that are there, shows how they stand, and takes them away."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,11 +114,8 @@ def _only_project(repo: Path) -> str:
 def _projects(repo: Path) -> list[str]:
     from gitmem.memory.memory import Memory
 
-    memory = Memory(repo)
-    try:
+    with closing(Memory(repo)) as memory:
         return memory.view().names("projects")
-    finally:
-        memory.close()
 
 
 def _check_in_force(site: "Site") -> None:

@@ -168,12 +168,9 @@ def _post_commit(_: list[str]) -> Verdict:
 
 def _memory_name(memory: "Memory") -> str:
     """What the memory is called for others: where it is shared, else its folder. Never a password, nor a path of this machine."""
-    from gitmem.git.repository import GitFailed, run_git
+    from gitmem.git.repository import ask_git
 
-    try:
-        url = run_git(memory.path, "config", "--get", "remote.origin.url").strip()
-    except GitFailed:
-        url = ""
+    url = ask_git(memory.path, "config", "--get", "remote.origin.url").strip()
     scheme, separator, rest = url.partition("://")
     if not separator:
         return memory.path.name

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,12 +61,8 @@ class Given(Struct):
         """The memory, open for as long as the block runs. Raises GitmemError if there is none."""
         from gitmem.memory.memory import Memory
 
-        with logged_to_file():
-            opened = Memory(self.path)
-            try:
-                yield opened
-            finally:
-                opened.close()
+        with logged_to_file(), closing(Memory(self.path)) as opened:
+            yield opened
 
     @contextmanager
     def office(self) -> "Iterator[Office]":
@@ -74,12 +70,8 @@ class Given(Struct):
         from gitmem.facade.calls import Office
         from gitmem.memory.memory import Memory
 
-        with logged_to_file():
-            office = Office(Memory(self.path))
-            try:
-                yield office
-            finally:
-                office.close()
+        with logged_to_file(), closing(Office(Memory(self.path))) as office:
+            yield office
 
 
 def user_name() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import gitmem.domains.files  # noqa: F401  declares the record kinds of `main` and the gate's rules
 from gitmem.facade.verdict import Verdict
 from gitmem.git.ancestry import merge_base
-from gitmem.git.repository import MAIN, NO_COMMIT, PROPOSALS, GitFailed, Repository, run_git
+from gitmem.git.repository import MAIN, NO_COMMIT, PROPOSALS, Repository, ask_git, run_git
 from gitmem.memory.caller import Caller
 from gitmem.memory.checking import Checked, check, report
 from gitmem.names import check_name
@@ -40,9 +40,9 @@ def _pushed(remote: str, new: str, ref: str, old: str) -> Verdict:
         said = f"gitmem: {ref} cannot be deleted: it is the team's memory. Nothing was pushed."
         return Verdict() if proposed else Verdict(True, said)
     known = _revision(f"refs/remotes/{remote}/main") or (_revision(old) if not proposed else "")
-    if known and not proposed and merge_base(Path.cwd(), known, new) != known:
-        return Verdict()  # git will refuse it: there is something new that has to be fetched first
     base = merge_base(Path.cwd(), known, new)
+    if not proposed and base != known:
+        return Verdict()  # git will refuse it: there is something new that has to be fetched first
     tree = run_git(Path.cwd(), "rev-parse", f"{new}^{{tree}}").strip()
     found = check(_repository(), base, tree, None if proposed else _caller())
     return _verdict(found, "push", "mend the files, commit (or amend), and push again")
@@ -54,23 +54,16 @@ def _verdict(found: Checked, what: str, fix: str) -> Verdict:
 
 def _caller() -> Caller | None:
     """Who pushes, if that was said: the memory finds out by itself, and only it can."""
-    name = os.environ.get("GITMEM_AGENT") or _asked("config", "--get", "gitmem.agent")
+    name = os.environ.get("GITMEM_AGENT") or ask_git(Path.cwd(), "config", "--get", "gitmem.agent").strip()
     return Caller(check_name(name, "agent"), "declared") if name else None
 
 
 def _repository() -> Repository:
-    return Repository(Path(_asked("rev-parse", "--git-common-dir")))
+    return Repository(Path(ask_git(Path.cwd(), "rev-parse", "--git-common-dir")))
 
 
 def _revision(name: str) -> str:
-    return _asked("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-
-
-def _asked(*arguments: str) -> str:
-    try:
-        return run_git(Path.cwd(), *arguments).strip()
-    except GitFailed:
-        return ""
+    return ask_git(Path.cwd(), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
 
 
 HOOKS: dict[str, Callable[[list[str]], Verdict]] = {"pre-commit": _pre_commit, "pre-push": _pre_push}

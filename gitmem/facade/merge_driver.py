@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import gitmem.domains.files  # noqa: F401  declares the record kinds of `main`
-from gitmem.git.repository import LOG, GitFailed, run_git
+from gitmem.git.repository import LOG, ask_git
 from gitmem.memory.versions import Loss, merge_files
 from gitmem.names import shown
 
@@ -64,11 +64,8 @@ def _times(path: str) -> tuple[datetime, datetime]:
 def _touched(path: str, tip: str, *others: str) -> datetime:
     apart = [f"^{other}" for other in others]
     for extra in (["--no-merges", *apart, "--", path], []):
-        try:
-            if line := run_git(Path.cwd(), *LOG, "-1", "--format=%ct", tip, *extra).strip():
-                return datetime.fromtimestamp(int(line), UTC)
-        except GitFailed:
-            continue
+        if line := ask_git(Path.cwd(), *LOG, "-1", "--format=%ct", tip, *extra):
+            return datetime.fromtimestamp(int(line), UTC)
     return datetime.fromtimestamp(0, UTC)
 
 

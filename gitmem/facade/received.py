@@ -7,16 +7,17 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from gitmem.desk import Desk
-from gitmem.domains.reviews.closing import Ending, close, tidy
+from gitmem.domains.reviews.closing import Ending, close, hold, tidy
 from gitmem.domains.reviews.standing import is_on_main, look
 from gitmem.errors import GitmemError, NotFound
 from gitmem.facade.pusher import identify
 from gitmem.git.refs import RefLocked
-from gitmem.git.repository import CLOSED, MAIN, NO_COMMIT, PROPOSALS
+from gitmem.git.repository import MAIN, NO_COMMIT, PROPOSALS
 from gitmem.memory.caller import GITMEM, Caller
 from gitmem.memory.memory import Memory
 from gitmem.memory.pushers import UNKNOWN, note_of
@@ -34,12 +35,9 @@ def received(updates: Iterable[list[str]]) -> int:
     if not told:
         return 0
     try:
-        memory = Memory(Path(os.environ.get("GIT_DIR", ".")))
-        try:
+        with closing(Memory(Path(os.environ.get("GIT_DIR", ".")))) as memory:
             for line in _noted(memory, told):
                 sys.stderr.write(f"gitmem: {line}\n")
-        finally:
-            memory.close()
     except Exception as error:  # noqa: BLE001  the push is in: whatever happens here must not look as if it were not
         log.warning("the push is in, but what it means for proposals was not noted: %s", error)
     return 0
@@ -67,9 +65,7 @@ def _withdrawn(memory: Memory, proposal_id: str, tip: str) -> Iterator[str]:
     """The branch was removed by hand: what was in it is kept all the same."""
     if is_on_main(memory, tip):
         return
-    refs = memory.repository.refs
-    if refs.read(CLOSED + proposal_id) != tip:
-        refs.swap(CLOSED + proposal_id, refs.read(CLOSED + proposal_id), tip)
+    hold(memory, proposal_id, tip)
     pusher = pusher_of(memory, tip)
     try:
         found = look(memory, proposal_id)

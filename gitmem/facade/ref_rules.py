@@ -16,7 +16,7 @@ from gitmem.memory import gate
 from gitmem.memory.checking import report
 from gitmem.memory.marks import Mark
 from gitmem.memory.pushers import UNKNOWN
-from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View
+from gitmem.memory.view import MAIN_PLACE, ParsedFiles, Place, View, places
 from gitmem.names import name_problem, shown
 from gitmem.records.codec import Problem
 from gitmem.records.kind import KINDS
@@ -93,8 +93,7 @@ def _over(push: Push, name: str) -> str:
     """The last commit of a proposal of that name that is over; "" if there is none."""
     if kept := push.repository.refs.read(CLOSED + name):
         return kept
-    places = (ref.removeprefix(f"{RECORDS}{FAMILY}/") for ref in push.repository.refs.list(f"{RECORDS}{FAMILY}/"))
-    views = (_view(push, Place(FAMILY, each), push.repository.refs.read(f"{RECORDS}{FAMILY}/{each}") or "") for each in places)
+    views = (_view(push, place, push.repository.refs.read(place.ref) or "") for place in places(push.repository, FAMILY))
     found = (record for view in views if isinstance(record := view.record(path_of(name)), Proposal))
     return next((record.tip for record in found if record.status != "open"), "")
 

@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-from gitmem.git.repository import GitFailed, run_git
+from gitmem.git.repository import ask_git
 
 
 def merge_bases(folder: Path, one: str, other: str) -> list[str]:
     """The best common ancestors of two commits; none if their histories have nothing in common."""
-    try:
-        return run_git(folder, "merge-base", "--all", one, other).split()
-    except GitFailed:
-        return []
+    return ask_git(folder, "merge-base", "--all", one, other).split()
 
 
 def merge_base(folder: Path, one: str, other: str) -> str:
@@ -20,4 +17,4 @@ def merge_base(folder: Path, one: str, other: str) -> str:
 
 def is_ancestor(folder: Path, old: str, new: str) -> bool:
     """Whether `new` has `old` in its history, or is it."""
-    return merge_bases(folder, old, new) == [old]
+    return old == new or merge_bases(folder, old, new) == [old]

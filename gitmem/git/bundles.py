@@ -23,7 +23,8 @@ from msgspec import Struct
 from gitmem.errors import Refused
 from gitmem.git.durable import flush_file, flush_folder
 from gitmem.git.objects import new_object
-from gitmem.git.repository import GitFailed, Repository, borrow, git_environment, git_program, run_git
+from gitmem.git.repository import GitFailed, Repository, git_environment, git_program, run_git
+from gitmem.git.scratch import make_scratch
 from gitmem.names import shown
 
 OWN = "refs/gitmem/backup/"
@@ -170,9 +171,8 @@ class Draft:
         self._repository = repository
         self._place = folder / "draft.git"
         self._made = folder / "made"
-        run_git(folder, "init", "-q", "--bare", "--template=", str(self._place))
+        make_scratch(self._place, lender=repository.objects.path)
         run_git(self._place, "config", "core.bigFileThreshold", "1m")  # in archives, which are compressed, there are no deltas
-        borrow(self._place / "objects", repository.objects.path)
         self._own = Repository(self._place)
 
     def keep(self, refs: Mapping[str, str]) -> None:
@@ -211,9 +211,7 @@ class Draft:
         made = read(self._made)
         run_git(self._repository.path, "bundle", "verify", "-q", str(self._made))
         place = self._made.parent / "check.git"
-        run_git(place.parent, "init", "-q", "--bare", "--template=", str(place))
-        if made.needs:
-            borrow(place / "objects", self._own.objects.path)
+        make_scratch(place, lender=self._own.objects.path if made.needs else None)
         made.unpack(Repository(place), progress)
         return made
 

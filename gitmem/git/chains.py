@@ -13,9 +13,11 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from gitmem.errors import GitmemError
+from gitmem.git.ancestry import is_ancestor
 from gitmem.git.durable import flush_file, flush_folder
 from gitmem.git.refs import RefLocked
-from gitmem.git.repository import GitFailed, Repository, borrow, run_git
+from gitmem.git.repository import GitFailed, Repository, run_git
+from gitmem.git.scratch import make_scratch
 
 ARCHIVES = "refs/gitmem/archive/"
 _UNFINISHED = "tmp_"
@@ -132,7 +134,7 @@ class Chains:
 
     def _is_in_chain(self, history: PutAway) -> bool:
         current = self._repository.refs.read(history.chain)
-        return current is not None and not run_git(self._repository.path, "rev-list", "--max-count=1", history.tip, f"^{current}")
+        return current is not None and is_ancestor(self._repository.path, history.tip, current)
 
     def _write_bundle(self, history: PutAway, path: Path) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -148,8 +150,7 @@ class Chains:
         # A repository of its own that has nothing but this history. A bundle takes over the deltas that there are, and in
         # the memory's own packs there are few; here git looks for them, in what will be a tenth of the size.
         place = folder / "history.git"
-        run_git(folder, "init", "-q", "--bare", "--template=", str(place))
-        borrow(place / "objects", self._repository.objects.path)
+        make_scratch(place, lender=self._repository.objects.path)
         run_git(place, "update-ref", history.ref, history.tip)
         run_git(place, "repack", "-a", "-d", "-F", "-q")
         (place / "objects" / "info" / "alternates").unlink()
@@ -157,7 +158,7 @@ class Chains:
 
     def _check(self, history: PutAway, made: Path, place: Path) -> None:
         """The bundle alone makes the whole history again, in a repository that has nothing else."""
-        run_git(made.parent, "init", "-q", "--bare", "--template=", str(place))
+        make_scratch(place)
         run_git(place, "bundle", "verify", "-q", str(made))
         run_git(place, "fetch", "-q", "--no-auto-maintenance", str(made), f"{history.ref}:{history.ref}")
         count = int(run_git(place, "rev-list", "--count", history.tip))

@@ -24,7 +24,7 @@ from msgspec.structs import asdict
 
 from gitmem import assets
 from gitmem.errors import GitmemError
-from gitmem.git.repository import GitFailed, run_git
+from gitmem.git.repository import GitFailed, ask_git, run_git
 from gitmem.git.steps import SCRIPT, Delete, Rename, Step, Write, WriteConfig, needed
 
 MARK = "# gitmem:"
@@ -143,7 +143,7 @@ class Site(Struct, frozen=True, dict=True):
     @cached_property
     def former_value(self) -> str:
         """What core.hooksPath would be without gitmem; "" for git's own choice."""
-        values = _asked(self.top, "config", "--type=path", "--get-all", "core.hooksPath").splitlines()
+        values = ask_git(self.top, "config", "--type=path", "--get-all", "core.hooksPath").splitlines()
         return next((each for each in reversed(values) if each and each != str(self.folder)), "")
 
     @property
@@ -161,22 +161,14 @@ class Site(Struct, frozen=True, dict=True):
 
     def settings(self) -> Settings:
         """What the hooks are set to."""
-        listed = _asked(self.top, "config", "--file", str(self.included), "--get-regexp", r"^gitmem\.")
+        listed = ask_git(self.top, "config", "--file", str(self.included), "--get-regexp", r"^gitmem\.")
         known = dict(line.removeprefix("gitmem.").partition(" ")[::2] for line in listed.splitlines())
         return Settings(**{name: known.get(name, "") for name in ("repo", "project", "agent")})
 
 
 def _holds_memory(path: Path) -> bool:
     # an empty clone of a new memory is one as soon as its first file is there
-    return (path / "gitmem.yaml").is_file() or bool(_asked(path, "rev-parse", "--verify", "--quiet", "HEAD:gitmem.yaml"))
-
-
-def _asked(folder: Path, *arguments: str) -> str:
-    """What git says; "" if it has no answer."""
-    try:
-        return run_git(folder, *arguments)
-    except GitFailed:
-        return ""
+    return (path / "gitmem.yaml").is_file() or bool(ask_git(path, "rev-parse", "--verify", "--quiet", "HEAD:gitmem.yaml"))
 
 
 # --- what is to be done ---------------------------------------------------------------------------
@@ -363,8 +355,8 @@ def _broken(site: Site, ours: Sequence[str]) -> Iterator[str]:
 
 def in_force(site: Site) -> tuple[str, str]:
     """What core.hooksPath is, and which file says so."""
-    told = _asked(site.top, "config", "--show-origin", "--type=path", "--get", "core.hooksPath")
-    origin, _, value = told.rstrip("\n").partition("\t")
+    told = ask_git(site.top, "config", "--show-origin", "--type=path", "--get", "core.hooksPath")
+    origin, _, value = told.partition("\t")
     return value, origin.removeprefix("file:")
 
 

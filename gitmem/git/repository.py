@@ -108,16 +108,15 @@ class Repository:
 
     def configure(self) -> None:
         """Set what gitmem needs to be set, where it is not."""
-        current = dict(self._settings())
+        current = dict(self.settings())
         for name, value in SETTINGS:
             if current.get(name.lower()) != value:
                 run_git(self.path, "config", name, value)
 
-    def _settings(self) -> Iterator[tuple[str, str]]:
+    def settings(self) -> list[tuple[str, str]]:
+        """What its own configuration says, in order: some names stand there more than once."""
         listing = run_git(self.path, "config", "--local", "--list", "-z")
-        for item in listing.split("\0"):
-            name, _, value = item.partition("\n")
-            yield name, value
+        return [item.partition("\n")[::2] for item in listing.split("\0")[:-1]]
 
     @property
     def is_partial(self) -> bool:
@@ -196,13 +195,12 @@ def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
-def borrow(folder: Path, lender: Path) -> None:
-    """Have the repository whose objects are in `folder` read those in `lender`, too, without a copy."""
-    name = os.fsencode(lender)
-    if b"\n" in name:  # quoted as in C, which git alone reads; others know only paths as they are
-        name = b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
-    (folder / "info").mkdir(exist_ok=True)
-    (folder / "info" / "alternates").write_bytes(name + b"\n")
+def ask_git(folder: Path, *arguments: str) -> str:
+    """What git says to a question, without the end of its last line; "" if it has no answer."""
+    try:
+        return run_git(folder, *arguments).rstrip("\n")
+    except GitFailed:
+        return ""
 
 
 def written_in(folder: Path, *range_: str) -> list[str]:

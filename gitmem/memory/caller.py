@@ -9,11 +9,11 @@ from msgspec.structs import force_setattr
 from gitmem.git.objects import Person
 
 # "push": whoever pushes, as the front door, a signature or the operating system proved it; "unknown": a push without that.
-Proof = Literal["key", "session", "declared", "client", "push", "unknown", "none"]
+Proof = Literal["session", "declared", "client", "push", "unknown", "none"]
 
 
 class Caller(Struct, frozen=True):
-    """An agent or a person. `session` and `key` are ids that become trailers of their commits.
+    """An agent or a person. `session` is the id that becomes a trailer of their commits.
 
     `speaks_for`: whose work they may bring beside their own, such as that of the agents on their machine, where `*`
     stands for anything. `brings`: whose work a push really brings of those.
@@ -22,7 +22,6 @@ class Caller(Struct, frozen=True):
     name: str
     proof: Proof = "none"
     session: str = ""
-    key: str = ""
     speaks_for: frozenset[str] = frozenset()
     brings: frozenset[str] = frozenset()
 

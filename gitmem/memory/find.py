@@ -41,7 +41,7 @@ def find_path(view: View, record_id: str, *, scope: str | None = None, kind: Kin
         if len(found) == 1:
             return found[0]
         if found:
-            raise Ambiguous(record_id, [_stem(path) for path in found])
+            raise Ambiguous(record_id, [id_at(path) for path in found])
     raise NotFound(
         f"There is no record {shown(record_id)}.",
         fix="query finds records by their words, history finds deleted ones. "
@@ -84,9 +84,10 @@ def _in_shard(view: View, folder: str, text: str, hex_part: str, ending: str) ->
     if text != hex_part:  # a whole id is looked up; a shard may hold hundreds of names
         names = [text + ending] if text + ending in names else ()
     for name in names:
-        if _stem(name).rpartition("-")[2].startswith(hex_part):
+        if id_at(name).rpartition("-")[2].startswith(hex_part):
             yield f"{folder}/{name}"
 
 
-def _stem(path: str) -> str:
+def id_at(path: str) -> str:
+    """The id of the record at a path."""
     return path.rpartition("/")[2].rpartition(".")[0]

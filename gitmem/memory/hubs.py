@@ -3,7 +3,6 @@
 import os
 import pwd
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -123,7 +122,7 @@ class OwnAddress(BadArgument):
 
 def hubs(repository: Repository) -> list[Hub]:
     """All hubs of a memory, by name."""
-    settings = dict(_settings(repository))
+    settings = _settings(repository)
     names = sorted(found[1] for key in settings if (found := re.fullmatch(r"remote\.(.+)\.gitmem", key)))
     deciding, patience = settings.get("gitmem.hub", ""), _patience(settings.get("gitmem.hubpatience", ""))
     return [Hub(name, settings.get(f"remote.{name}.url", ""), name == deciding, patience) for name in names]
@@ -150,12 +149,11 @@ def deciding_hub(repository: Repository) -> Hub | None:
     return next((hub for hub in hubs(repository) if hub.decides), None)
 
 
-def _settings(repository: Repository) -> Iterator[tuple[str, str]]:
-    with suppress(GitFailed):  # nothing matches
-        listing = run_git(repository.path, "config", "--local", "-z", "--get-regexp", r"^(remote|gitmem)\.")
-        for item in listing.split("\0"):
-            key, _, value = item.partition("\n")
-            yield key, value
+def _settings(repository: Repository) -> dict[str, str]:
+    try:
+        return dict(repository.settings())
+    except GitFailed:  # what git cannot read names no hub
+        return {}
 
 
 def address(url: str) -> str:

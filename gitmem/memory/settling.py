@@ -22,7 +22,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from gitmem.errors import GitmemError
-from gitmem.git.ancestry import merge_bases
+from gitmem.git.ancestry import is_ancestor, merge_bases
 from gitmem.git.log import last_touched
 from gitmem.git.objects import NO_TREE, Commit, NewObject, Objects, new_object
 from gitmem.git.repository import CLOSED, PROPOSALS, Repository
@@ -181,14 +181,11 @@ class _Commits:
 
     def _merged(self, bases: Sequence[str]) -> Settled:
         agreed = self._meeting.agreed
-        if self._is_chain and agreed and not any(self._leads_to(agreed, each) for each in bases):
+        if self._is_chain and agreed and not any(is_ancestor(self._memory.path, agreed, each) for each in bases):
             # A chain that began anew somewhere: what leads to both by history is older than what both last had.
             bases = [agreed]
         self._check_arrival(bases[0] if bases else "")
         return self._merged_from(self._base_tree(sorted(bases)))
-
-    def _leads_to(self, old: str, new: str) -> bool:
-        return old == new or old in merge_bases(self._memory.path, old, new)
 
     def _merged_from(self, base_tree: str) -> Settled:
         ours = Side(self._tree(self._ours), Touched(self._memory.repository, self._ours, self._theirs))

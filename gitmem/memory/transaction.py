@@ -132,7 +132,7 @@ class Transaction:
                 yield path, gate.Edit(old, new)
 
     def _message(self) -> str:
-        trailers = [("Gitmem-Verb", self._verb), ("Gitmem-Session", self._caller.session), ("Gitmem-Key", self._caller.key)]
+        trailers = [("Gitmem-Verb", self._verb), ("Gitmem-Session", self._caller.session)]
         trailers += [(gate.FORCED, "yes" if self.forced else ""), *self.trailers]
         lines = "".join(f"{name}: {value}\n" for name, value in trailers if value)
         subject = " ".join(self._subject.split())[:100] or "change"

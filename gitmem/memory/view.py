@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gitmem.errors import GitmemError, NotFound
 from gitmem.git.objects import FOLDER, NO_TREE, Entry, Objects
-from gitmem.git.repository import MAIN
+from gitmem.git.repository import MAIN, Repository
 from gitmem.names import shown
 from gitmem.records.codec import Decoded, decode
 from gitmem.records.kind import Record, kind_at
@@ -35,6 +35,12 @@ class Place(Struct, frozen=True):
 
 
 MAIN_PLACE = Place()
+
+
+def places(repository: Repository, family: str) -> list[Place]:
+    """The places of a family: one for each project that has a ref of it."""
+    start = Place(family).ref
+    return [Place(family, ref.removeprefix(start)) for ref in repository.refs.list(start)]
 
 
 class Unreadable(GitmemError):
@@ -93,6 +99,10 @@ class View:
         self.reads: dict[str, Entry | None] = {}
         self.listings: dict[str, frozenset[str]] = {}
         self.kept: dict[object, object] = {}  # what others worked out for this view, by who did
+
+    def apart(self) -> "View":
+        """The same commit in a view of its own: what is looked at there does not count as read here."""
+        return View(self.objects, self.parsed, self.place, self.commit)
 
     def entry(self, path: str) -> Entry | None:
         """What stands at a path, file or folder."""

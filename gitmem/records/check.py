@@ -70,6 +70,15 @@ def each(check: Check) -> Check:
     return check_items
 
 
+def if_any(check: Check) -> Check:
+    """Nothing, or what passes `check`."""
+
+    def check_text(value: str) -> str | None:
+        return check(value) if value else None
+
+    return check_text
+
+
 def a_name(value: str) -> str | None:
     """A checked name, as for files (`gitmem.names.check_name`)."""
     if problem := name_problem(value):

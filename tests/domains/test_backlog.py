@@ -630,17 +630,13 @@ def test_an_item_that_two_move_at_once_is_in_one_place(team: Team):
 # --- many at once ------------------------------------------------------------------------------------------
 
 
-def commits(team: Team) -> int:
-    return int(git(team.memory.path, "rev-list", "--count", "main"))
-
-
 def test_a_batch_is_one_commit_in_the_order_in_which_it_was_sent(team: Team):
     team.call("project", action="create", name="api", project="")
-    before = commits(team)
+    before = team.commits()
     made = team.call("batch_backlog", action="create", items=[
         {"title": "One", "priority": "high", "target_version": "v1"}, {"title": "Two", "project": "api"}, {"title": "Three", "scope": "shared"},
     ])  # fmt: skip
-    assert commits(team) == before + 1
+    assert team.commits() == before + 1
     assert [(each["title"], each["project"]) for each in made["items"]] == [("One", "web"), ("Two", "api"), ("Three", "shared")]
     one, two, three = made["ids"]
     changed = team.call("batch_backlog", action="update", reason="planning", items=[
@@ -653,7 +649,7 @@ def test_a_batch_is_one_commit_in_the_order_in_which_it_was_sent(team: Team):
     assert [each["id"] for each in done["unblocked"]] == [two]
     gone = team.call("batch_backlog", action="delete", items=[{"id": one}, {"id": three}])
     assert gone["count"] == 2
-    assert commits(team) == before + 4
+    assert team.commits() == before + 4
     assert team.call("list_backlog", include_done=True)["total"] == 0
     again = team.call("revert", commit=gone["commit"])
     assert len(again["restored"]) == 2

@@ -13,7 +13,7 @@ from gitmem.memory import gate
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
 from gitmem.verbs import find
-from tests.conftest import Team, git
+from tests.conftest import Team, git, lines_of
 from tests.proofs.workers import Agent, make
 
 PATH = "projects/web/guidelines/small-commits.md"
@@ -29,8 +29,7 @@ def names(answer: Any) -> list[str]:
 
 def told(team: Team, **more: Any) -> list[str]:
     """The guidelines in the briefing of a new session."""
-    sections = team.call("start_session", **more)["sections"]
-    return next((each["lines"] for each in sections if each["name"] == "guidelines"), [])
+    return lines_of(team.call("start_session", **more), "guidelines")
 
 
 def test_an_admin_sets_a_guideline_and_every_session_starts_with_it(team: Team):

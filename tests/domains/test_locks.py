@@ -460,29 +460,25 @@ def test_the_holder_of_a_broken_lock_reads_who_broke_it_and_why_until_it_is_lock
     assert not any("broken" in line for line in briefed(team, "ben"))
 
 
-def inbox(team: Team, agent: str) -> list[tuple[str, str, str]]:
-    return [(each["from_agent"], each["subject"], each["message"]) for each in team.call("get_messages", agent=agent)["messages"]]
-
-
 def test_holders_of_broken_locks_get_one_message_with_the_reason(team: Team):
     lock(team, "src/", "lib/", agent="ben", mode="shared")
     lock(team, "src/", agent="cy", mode="shared")
     team.call("break_lock", files=["src/", "lib/"], reason="release day")
     for agent in ("ben", "cy"):
-        ((sender, subject, text),) = inbox(team, agent)
+        ((sender, subject, text),) = team.inbox(agent)
         assert (sender, subject) == ("ann", "Your lock on lib/, src/ was broken")
         assert text.startswith("ann broke your lock on lib/, src/, for this reason: release day\n")
-    assert inbox(team, "ann") == []
+    assert team.inbox("ann") == []
 
 
 def test_a_message_about_a_broken_lock_that_a_crash_swallowed_is_sent_by_breaking_it_again(team: Team):
     lock(team, "src/", agent="ben")
     team.call("break_lock", files=["src/"], reason="release day")
     git(team.memory.path, "-c", "core.hooksPath=/dev/null", "update-ref", "-d", "refs/gitmem/messages/web")  # the process ended between the two refs
-    assert inbox(team, "ben") == []
+    assert team.inbox("ben") == []
     assert "broken by ann" in briefed(team, "ben")[0]
     team.call("break_lock", files=["src/"], reason="release day")
-    assert [subject for _, subject, _ in inbox(team, "ben")] == ["Your lock on src/ was broken"]
+    assert [subject for _, subject, _ in team.inbox("ben")] == ["Your lock on src/ was broken"]
 
 
 def test_breaking_again_tells_nobody_twice(team: Team):
@@ -497,7 +493,7 @@ def test_breaking_again_tells_nobody_twice(team: Team):
     assert team.memory.repository.refs.list("refs/") == before
     lock(team, "docs/", agent="ben")
     team.call("break_lock", files=["docs/", "src/"], reason="too")
-    assert sorted(subject for _, subject, _ in inbox(team, "ben")) == ["Your lock on docs/ was broken", "Your lock on lib/ of two, src/ was broken"]
+    assert sorted(subject for _, subject, _ in team.inbox("ben")) == ["Your lock on docs/ was broken", "Your lock on lib/ of two, src/ was broken"]
 
 
 def test_refusals_are_short_however_long_the_paths_are(team: Team):

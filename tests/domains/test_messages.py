@@ -18,7 +18,7 @@ from gitmem.memory.caller import Caller
 from gitmem.memory.gate import GateRefused
 from gitmem.memory.memory import Memory
 from gitmem.names import instant
-from tests.conftest import Team, git
+from tests.conftest import Team, git, lines_of
 
 REF = "refs/gitmem/messages/web"
 
@@ -357,10 +357,6 @@ def test_who_claims_first_has_it_and_the_others_are_told_who(team: Team):
 
 
 # --- the briefing ---
-
-
-def lines_of(briefing: dict[str, Any], name: str) -> list[str]:
-    return next((each["lines"] for each in briefing["sections"] if each["name"] == name), [])
 
 
 def test_the_briefing_tells_what_is_new_and_takes_nothing_away(team: Team):

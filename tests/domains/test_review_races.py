@@ -11,8 +11,8 @@ import pytest
 from gitmem.domains.reviews import closing, deciding, proposing
 from gitmem.errors import GitmemError
 from tests.conftest import Team, git
+from tests.domains.test_reviews import proposed
 
-LEARNING = {"topic": "Retries back off", "content": "With jitter."}
 ROUNDS = 6
 
 
@@ -35,11 +35,6 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return [each.result() for each in [pool.submit(run, call) for call in calls]]
-
-
-def proposed(team: Team, **more: Any) -> str:
-    made: str = team.call("record_learning", agent="bob", as_proposal=True, **LEARNING | more)["proposal"]
-    return made
 
 
 def merges(team: Team, proposal: str) -> int:
@@ -130,7 +125,7 @@ def test_a_crash_after_the_merge_leaves_a_merged_proposal(team: Team, monkeypatc
     assert f"refs/heads/proposals/{proposal}" not in team.memory.repository.refs.list("refs/heads/")
 
 
-@pytest.mark.parametrize("where", ["_record", "drop_branch", "_tell_author"])
+@pytest.mark.parametrize("where", ["_record", "drop_branch", "tell_author"])
 def test_a_crash_while_one_is_rejected_leaves_it_open_or_rejected(team: Team, monkeypatch: pytest.MonkeyPatch, where: str):
     proposal = proposed(team)
     with monkeypatch.context() as patched:

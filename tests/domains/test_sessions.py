@@ -17,11 +17,7 @@ from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
 from gitmem.memory.view import Place
 from gitmem.names import now
-from tests.conftest import Team, git
-
-
-def lines_of(briefing: dict, name: str) -> list[str]:
-    return next((each["lines"] for each in briefing["sections"] if each["name"] == name), [])
+from tests.conftest import Team, git, lines_of
 
 
 def test_a_session_is_briefed_on_handoff_knowledge_others_and_changes(team: Team):

@@ -25,19 +25,15 @@ def content(team: Team, record: str) -> str:
     return text
 
 
-def commits(team: Team) -> int:
-    return int(git(team.memory.path, "rev-list", "--count", "main"))
-
-
 def test_what_others_changed_later_in_other_lines_stays(team: Team) -> None:
     made = learn(team)
     wrong = edit(team, made, "One.", "Wrong.", agent="eve")
     edit(team, made, "Three.", "Third.", agent="bob")
-    before = commits(team)
+    before = team.commits()
     undone = team.call("revert", commit=wrong)
     assert content(team, made) == "One.\n\nTwo.\n\nThird."
     assert undone["kept"] == undone["restored"] == [team.call("get_by_id", id=made)["path"]]
-    assert commits(team) == before + 1
+    assert team.commits() == before + 1
 
 
 def test_what_others_changed_later_in_the_same_lines_is_refused_and_listed_with_who_did(team: Team) -> None:
@@ -85,9 +81,9 @@ def test_a_revert_of_what_was_taken_back_already_writes_nothing(team: Team) -> N
     made = learn(team)
     wrong = edit(team, made, "One.", "Wrong.")
     team.call("revert", commit=wrong)
-    before = commits(team)
+    before = team.commits()
     assert team.call("revert", commit=wrong)["note"] == "it is so already; nothing was written"
-    assert commits(team) == before
+    assert team.commits() == before
 
 
 def test_all_of_an_agent_is_undone_around_what_others_wrote_between(team: Team) -> None:
@@ -96,11 +92,11 @@ def test_all_of_an_agent_is_undone_around_what_others_wrote_between(team: Team) 
     edit(team, made, "Three.", "Third.", agent="bob")
     edit(team, made, "Nonsense.", "More nonsense.", agent="eve")
     own = learn(team, topic="Only nonsense", agent="eve")
-    before = commits(team)
+    before = team.commits()
     undone = team.call("revert", arguments={"agent": "eve", "since": "1h"})
     assert content(team, made) == "One.\n\nTwo.\n\nThird."
     assert [own in each for each in undone["removed"]] == [True]
-    assert commits(team) == before + 1
+    assert team.commits() == before + 1
 
 
 def test_what_links_to_or_waits_for_what_is_undone_is_listed(team: Team) -> None:

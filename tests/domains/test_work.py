@@ -218,16 +218,12 @@ def test_a_raised_signal_sets_going_whoever_waits_for_it(team: Team):
     assert not any("was raised" in line for line in briefed(team, "signals", "ben"))
 
 
-def inbox(team: Team, agent: str) -> list[tuple[str, str, str]]:
-    return [(each["from_agent"], each["subject"], each["message"]) for each in team.call("get_messages", agent=agent)["messages"]]
-
-
 def test_whoever_waits_gets_a_message_and_whoever_raises_it_does_not(team: Team):
     for agent in ("ann", "ben", "cy"):
         work(team, "t", agent=agent, status="blocked", waiting_for_signal="x" if agent != "cy" else "y")
     work(team, "u", signals=["x"], signal_details="v2 is out")
-    assert inbox(team, "ben") == [("ann", "x is raised", "ann raised x, which you waited for, so your work can go on.\n\nv2 is out")]
-    assert inbox(team, "ann") == inbox(team, "cy") == []
+    assert team.inbox("ben") == [("ann", "x is raised", "ann raised x, which you waited for, so your work can go on.\n\nv2 is out")]
+    assert team.inbox("ann") == team.inbox("cy") == []
     assert [each.status for each in work_of(team, "ann") if each.title == "t"] == ["in_progress"]
 
 
@@ -235,10 +231,10 @@ def test_a_message_about_a_signal_that_a_crash_swallowed_is_sent_by_raising_it_a
     work(team, "t", agent="ben", status="blocked", waiting_for_signal="x")
     work(team, "u", signals=["x"])
     git(team.memory.path, "-c", "core.hooksPath=/dev/null", "update-ref", "-d", "refs/gitmem/messages/web")  # the process ended between the two refs
-    assert inbox(team, "ben") == []
+    assert team.inbox("ben") == []
     assert "x was raised by ann" in briefed(team, "signals", "ben")[0]
     work(team, "u", signals=["x"])
-    assert [subject for _, subject, _ in inbox(team, "ben")] == ["x is raised"]
+    assert [subject for _, subject, _ in team.inbox("ben")] == ["x is raised"]
     work(team, "t", agent="ben")
     work(team, "u", signals=["x"])  # ben has said something since, and needs no reminder
     assert team.call("get_messages", agent="ben")["messages"] == []

@@ -14,9 +14,8 @@ from gitmem.domains.verifying import verify
 from gitmem.facade.received import received
 from gitmem.memory.claims import claim
 from tests.conftest import Team, git
+from tests.domains.test_reviews import LEARNING, proposed
 from tests.test_tutorial import ROOT, run_page
-
-LEARNING = {"topic": "Retries back off", "content": "With jitter."}
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +31,6 @@ def pat(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
     for name, value in claim(team.memory.path, "pat").items():
         monkeypatch.setenv(name, value)
     return Person(team.memory.path, tmp_path / "clone")
-
-
-def proposed(team: Team, **more: object) -> str:
-    made: str = team.call("record_learning", agent="bob", as_proposal=True, **LEARNING | more)["proposal"]
-    return made
 
 
 def said(done: "subprocess.CompletedProcess[str]") -> list[str]:

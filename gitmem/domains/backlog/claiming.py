@@ -11,12 +11,13 @@ from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Desk
 from gitmem.domains.backlog.dependencies import items_of, open_blockers
 from gitmem.domains.backlog.drafting import raise_all, revised
-from gitmem.domains.backlog.finding import find_item, id_at
+from gitmem.domains.backlog.finding import find_item
 from gitmem.domains.backlog.order import Queue
 from gitmem.domains.backlog.record import STARTABLE, UNCLOSED, WAITS_FOR, BacklogItem
 from gitmem.domains.presence import last_seen
 from gitmem.domains.syncing import told_local_only
 from gitmem.errors import BadArgument, GitmemError, NotFound, Refused
+from gitmem.memory.find import id_at
 from gitmem.memory.view import MAIN_PLACE, View
 from gitmem.names import age_in_words
 from gitmem.verbs import checked_limit, verb
@@ -153,7 +154,7 @@ def _check_free(desk: Desk, item: BacklogItem) -> None:
 
 def _next(desk: Desk) -> BacklogItem:
     # looked at aside: what was passed over must not make this claim run again when it changes
-    aside = desk.memory.view(commit=desk.view().commit)
+    aside = desk.view().apart()
     best = list(islice(ready_items(desk, aside, ("", desk.agent)), 1 + _SPREAD * desk.attempt))
     if not best:
         raise NothingReady(desk.project)

@@ -15,7 +15,7 @@ from gitmem.domains.backlog.record import WAITS_FOR, BacklogItem
 from gitmem.domains.projects import project_path
 from gitmem.errors import BadArgument, GitmemError
 from gitmem.memory.transaction import Transaction
-from gitmem.names import new_id, now
+from gitmem.names import counted, new_id, now
 from gitmem.records.kind import kind_of
 
 Given = Mapping[str, Any]
@@ -32,8 +32,7 @@ class Problems(BadArgument):
     def __init__(self, problems: list[GitmemError]) -> None:
         self.problems = problems
         listing = "\n".join(f"- {each.message}{'' if each.fix == MEND else f' {each.fix}'}" for each in problems)
-        count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
-        super().__init__(f"Nothing was written: {count}.\n{listing}", fix=MEND)
+        super().__init__(f"Nothing was written: {counted(len(problems), 'problem')}.\n{listing}", fix=MEND)
 
 
 class Reference(Struct, frozen=True):
@@ -241,7 +240,7 @@ def reference(item: BacklogItem) -> Reference:
 
 def unblocked_by(desk: Desk, closing: list[BacklogItem]) -> tuple[Reference, ...]:
     """What waits for nothing any more once some items are closed."""
-    view = desk.memory.view(commit=desk.view().commit)  # looked at, not depended on
+    view = desk.view().apart()  # looked at, not depended on
     items = items_of(view, closing)
     paths = desk.index.paths(WAITS_FOR, *(each.id for each in closing), view=view)
     waiting = (found for path in paths if isinstance(found := view.record(path), BacklogItem))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from gitmem.desk import Desk
 from gitmem.domains.backlog.record import BacklogItem
 from gitmem.errors import BadArgument, NotFound
-from gitmem.memory.find import Ambiguous, find_path
+from gitmem.memory.find import Ambiguous, find_path, id_at
 from gitmem.memory.view import View
 from gitmem.names import hex_of, shard_of, shown
 from gitmem.records.kind import kind_of
@@ -49,11 +49,6 @@ def _near(desk: Desk, item_id: str) -> list[str]:
     words = item_id.strip()[:_WORDS_MAX].replace("-", " ").replace("_", " ")
     found = desk.index.search(words, view=desk.memory.view(), where={"kind": ["backlogitem"]}, limit=_NEAR_MAX)
     return [id_at(hit.path) for hit in found.hits]
-
-
-def id_at(path: str) -> str:
-    """The id of the item at a path."""
-    return path.rpartition("/")[2].removesuffix(".md")
 
 
 def scopes_of(view: View) -> list[str]:

@@ -68,7 +68,7 @@ def add_backlog_item(
 
 def titled_alike(desk: Desk, item: BacklogItem) -> tuple[Reference, ...]:
     """Unfinished items of the same scope that have the same title."""
-    view = desk.memory.view(commit=desk.view().commit)  # looked at, not depended on
+    view = desk.view().apart()  # looked at, not depended on
     found = (view.record(path) for path in desk.index.paths(TITLED, folded(item.title), view=view))
     return tuple(reference(each) for each in found if isinstance(each, BacklogItem) and each.scope == item.scope)
 

@@ -10,11 +10,12 @@ from gitmem.domains.backlog.assigning import ME
 from gitmem.domains.backlog.dependencies import Items, items_of, open_blockers
 from gitmem.domains.backlog.drafting import Reference, reference
 from gitmem.domains.backlog.edits import ItemEdit, edit_of, versions_of
-from gitmem.domains.backlog.finding import id_at, item_path
+from gitmem.domains.backlog.finding import item_path
 from gitmem.domains.backlog.order import Queue
 from gitmem.domains.backlog.record import BLOCKED_BY, PARENT, STATUSES, UNFINISHED, BacklogItem, ItemType, Priority, Status
 from gitmem.domains.people import check_known
 from gitmem.errors import BadArgument
+from gitmem.memory.find import id_at
 from gitmem.memory.view import View
 from gitmem.names import age_in_words
 from gitmem.verbs import checked_limit, checked_offset, verb

@@ -10,7 +10,7 @@ from gitmem.domains.backlog.body import Parts, join, split, text_problem, tidy
 from gitmem.domains.knowledge.record import an_id
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.names import folded
-from gitmem.records.check import a_name, at_most, bytes_at_most, each, one_line, plain_text
+from gitmem.records.check import a_name, at_most, bytes_at_most, each, if_any, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import first_come, furthest, sections
 
@@ -37,16 +37,6 @@ PARENT = "parent"
 TITLED = "titled"  # its title, folded, of what is not closed
 
 
-def nobody_or_a_name(value: str) -> str | None:
-    """The name of an agent or a person, or nothing."""
-    return a_name(value) if value else None
-
-
-def nothing_or_an_id(value: str) -> str | None:
-    """A generated id, or nothing."""
-    return an_id(value) if value else None
-
-
 def order_group(scope: str) -> str:
     """The facet whose values are groups of a scope's items, in the order of the backlog."""
     return f"order {scope}"
@@ -71,7 +61,7 @@ class BacklogItem(Record):
     priority: Priority = field("how much it matters", index="keyword", default="medium")
     item_type: ItemType = field("what sort of work it is", index="keyword", default="task")
     assigned_to: str = field(
-        "who does it", index="keyword", default="", check=nobody_or_a_name, example="ann", merge=first_come
+        "who does it", index="keyword", default="", check=if_any(a_name), example="ann", merge=first_come
     )
     tags: tuple[str, ...] = field(
         "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60))),
@@ -79,7 +69,7 @@ class BacklogItem(Record):
     )  # fmt: skip
     milestone: str = field("what it is planned for", index="keyword", default="", check=(at_most(80), plain_text), example="v2.0")
     blocked_by: tuple[str, ...] = field("ids of the items that it waits for", default=(), check=(at_most(50), each(an_id)))
-    parent: str = field("the id of the item that it is a part of", default="", check=nothing_or_an_id)
+    parent: str = field("the id of the item that it is a part of", default="", check=if_any(an_id))
     resolution: str = field("how it was resolved", index="text", default="", check=(at_most(4000), plain_text))
     created_by: str = field("who added it", index="keyword", default="", check=at_most(100))
     session: str = field("the session in which it was added", default="", check=at_most(200))

@@ -13,7 +13,7 @@ from gitmem.errors import NotFound
 from gitmem.git.log import FileVersion, diff_blobs, file_versions
 from gitmem.git.log import blame as blame_lines
 from gitmem.git.objects import NO_TREE, Commit
-from gitmem.memory.find import Ambiguous
+from gitmem.memory.find import Ambiguous, id_at
 from gitmem.memory.pushers import Notes
 from gitmem.memory.view import View
 from gitmem.names import age_in_words, now, parse_when, shown
@@ -104,7 +104,7 @@ def history(desk: Desk, id: str, limit: int = 20) -> History:  # noqa: A002  the
     found = versions_of(desk, id)
     cut = found[: checked_limit(limit, 200)]
     approvers, notes = Approvers(desk.memory, _project_of(found[0].path)), Notes(desk.memory.repository)
-    return History(stem(found[0].path), tuple(_version(each, approvers, notes) for each in cut), len(found))
+    return History(id_at(found[0].path), tuple(_version(each, approvers, notes) for each in cut), len(found))
 
 
 def versions_of(desk: Desk, record_id: str) -> list[FileVersion]:
@@ -114,7 +114,7 @@ def versions_of(desk: Desk, record_id: str) -> list[FileVersion]:
         raise NotFound("This memory has no commit yet.", fix="Record something first.")
     repository = desk.memory.repository
     try:
-        return list(file_versions(repository, view.commit, _file_name(desk.find(record_id, view))))
+        return list(file_versions(repository, view.commit, desk.find(record_id, view).rpartition("/")[2]))
     except NotFound:
         return _versions_of_deleted(desk, record_id.strip().lower(), view)
 
@@ -123,8 +123,8 @@ def _versions_of_deleted(desk: Desk, record_id: str, view: View) -> list[FileVer
     # a deleted record is only in history; the hex part is safe in a pattern, but also words of other ids begin like it
     digits = record_id.rpartition("-")[2]
     listed = file_versions(desk.memory.repository, view.commit, f"*-{digits}*.*")
-    found = [each for each in listed if _is_meant(stem(each.path), record_id, digits)]
-    ids = {stem(each.path) for each in found}
+    found = [each for each in listed if _is_meant(id_at(each.path), record_id, digits)]
+    ids = {id_at(each.path) for each in found}
     if len(ids) > 1:
         raise Ambiguous(record_id, list(ids))
     if not found:
@@ -134,15 +134,6 @@ def _versions_of_deleted(desk: Desk, record_id: str, view: View) -> list[FileVer
 
 def _is_meant(whole_id: str, given: str, digits: str) -> bool:
     return whole_id == given or (given == digits and whole_id.rpartition("-")[2].startswith(digits))
-
-
-def _file_name(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
-def stem(path: str) -> str:
-    """The id of the record at a path."""
-    return _file_name(path).rpartition(".")[0]
 
 
 def _project_of(path: str) -> str:
@@ -175,7 +166,7 @@ def blame(desk: Desk, id: str) -> Blame:  # noqa: A002  the argument's public na
         entry = view.objects.entry(commit.tree, path)
         approver = approvers.of(entry.oid) if entry else None
         parts.append(BlamedLines(commit.author.name, session, age_in_words(commit.time), commit.oid, text, approver))
-    return Blame(stem(path), path, tuple(parts))
+    return Blame(id_at(path), path, tuple(parts))
 
 
 def _body_starts(lines: list[tuple[Commit, str]]) -> int:
@@ -198,7 +189,7 @@ def diff(desk: Desk, id: str, from_version: str = "", to_version: str = "") -> D
     older_default = versions[min(versions.index(newer) + 1, len(versions) - 1)]
     older = pick_version(versions, from_version, older_default)
     text = diff_blobs(desk.memory.repository, older.blob, newer.blob) if older.blob != newer.blob else ""
-    return Difference(stem(newer.path), older.blob, newer.blob, text)
+    return Difference(id_at(newer.path), older.blob, newer.blob, text)
 
 
 def pick_version(versions: list[FileVersion], wanted: str, default: FileVersion) -> FileVersion:

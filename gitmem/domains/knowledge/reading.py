@@ -239,8 +239,7 @@ def _searched(found: "Found", where: dict[str, list[str]], tags: tuple[str, ...]
     limits += [f"tag {tag}" for tag in tags]
     limits += [f"changed in the last {counted(days, 'day')}"] if days is not None else []
     incomplete = "; the index is being rebuilt, so the answer may be incomplete" if found.rebuilding else ""
-    count = f"{found.searched} record{'' if found.searched == 1 else 's'}"
-    return f"{count} in {place}" + (f", only {', '.join(limits)}" if limits else "") + incomplete
+    return f"{counted(found.searched, 'record')} in {place}" + (f", only {', '.join(limits)}" if limits else "") + incomplete
 
 
 def _result(hit: "Hit", clock: datetime, *, explain: bool) -> Result:

@@ -131,7 +131,7 @@ def _new(
 
 def _record(desk: Desk, record: Knowledge, *, supersedes: str = "", force: bool = False) -> Recorded:
     # what a new record is compared with must not count as read, or an edit of it would stop the new one
-    aside = desk.memory.view(commit=desk.view().commit)
+    aside = desk.view().apart()
     if not force:
         _refuse_duplicate(desk, record, aside)
     similar = _similar(desk, record, aside)

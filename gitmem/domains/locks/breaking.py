@@ -72,7 +72,7 @@ def break_lock(desk: Desk, files: tuple[str, ...], reason: str) -> BreakAnswer:
     """
     wrong = reason_problems(reason) if files else [*reason_problems(reason), "files is empty; name the locks"]
     patterns, place, moment = checked(files, most=FILES_MAX, others=wrong), place_of(desk.project), now()
-    aside = desk.memory.view(place, commit=desk.view(place).commit)  # of the rest of the locks nothing is decided
+    aside = desk.view(place).apart()  # of the rest of the locks nothing is decided
     found = [lock for lock in aside.records(Lock, HELD) if lock.agent != desk.agent and lock.pattern in patterns]
     mine = [each for each in aside.records(BrokenLock) if each.by == desk.agent]
     before = [each for each in mine if each.pattern in patterns]

@@ -178,16 +178,16 @@ def _put(desk: Desk, made: list[Lock], mine: Mapping[str, Lock]) -> None:
         raise TooManyLocks(first.agent, count)
     subject = f"lock {few([lock.pattern for lock in made])}: {first.reason}"
     with desk.transaction(subject, place_of(desk.project), agreed=True) as change:
-        _sweep(desk, change)
+        _sweep(change)
         change.put(Fence(scope=desk.scope, last=first.fence))
         for lock in made:
             change.put(lock)
             change.delete(broken_path(lock))
 
 
-def _sweep(desk: Desk, change: Transaction) -> None:
+def _sweep(change: Transaction) -> None:
     """Drop what is over, without the rest of the tree counting as read."""
-    for path in over(desk.memory.view(change.view.place, commit=change.view.commit), now()):
+    for path in over(change.view.apart(), now()):
         change.delete(path)
 
 
@@ -259,7 +259,7 @@ def unlock_files(desk: Desk, files: tuple[str, ...] = ()) -> UnlockAnswer:
     if released:
         subject = f"unlock {few([lock.pattern for lock in released])}"
         with desk.transaction(subject, place_of(desk.project), agreed=True) as change:
-            _sweep(desk, change)
+            _sweep(change)
             for lock in released:
                 change.delete(lock.path)
     return UnlockAnswer(True, tuple(lock.pattern for lock in released), missing, kept)
@@ -271,7 +271,7 @@ def _own(view: View, agent: str) -> list[Lock]:
 
 def _not_held(desk: Desk, view: View, pattern: str) -> NotHeld:
     """Why an agent does not hold what it names; looked up aside, since nothing is decided by it."""
-    aside, moment = desk.memory.view(view.place, commit=view.commit), now()
+    aside, moment = view.apart(), now()
     of_pattern = Lock(agent=desk.agent, pattern=pattern, reason="-", fence=1)
     broken, ended = aside.record(broken_path(of_pattern)), aside.record(of_pattern.path)
     if isinstance(broken, BrokenLock) and broken.at:

@@ -11,7 +11,7 @@ from gitmem.domains.locks.patterns import PATTERN_MAX, a_pattern, overlap
 from gitmem.domains.sessions import SESSION_ID_MAX
 from gitmem.memory.gate import Change, rule
 from gitmem.memory.settlers import settler
-from gitmem.memory.view import Place, View
+from gitmem.memory.view import Place, View, places
 from gitmem.names import now
 from gitmem.records.check import a_name, at_most, between, one_line
 from gitmem.records.codec import Problem
@@ -129,9 +129,8 @@ def held_at(view: View, moment: datetime) -> list[Lock]:
 
 def count_held(memory: "Memory") -> int:
     """How many locks are held in all projects."""
-    prefix, moment = f"refs/gitmem/{FAMILY}/", now()
-    projects = [ref.removeprefix(prefix) for ref in memory.repository.refs.list(prefix)]
-    return sum(len(held_at(memory.view(place_of(project)), moment)) for project in projects)
+    moment = now()
+    return sum(len(held_at(memory.view(place), moment)) for place in places(memory.repository, FAMILY))
 
 
 def is_over(record: Record, moment: datetime) -> bool:

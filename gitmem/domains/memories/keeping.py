@@ -147,6 +147,6 @@ def _existing(desk: Desk, key: str, scope: Scope) -> Remembered:
 def near_keys(desk: Desk, key: str, *scopes: str) -> list[str]:
     """A hint at keys that are spelled alike, in whatever category."""
     # a view of its own: what is looked at for a hint must not count as read
-    view = desk.memory.view(commit=desk.view().commit)
+    view = desk.view().apart()
     near = closest(key, sorted({each for scope in scopes for each in keys_in(view, scope)}))
     return [f"Did you mean {' or '.join(near)}?"] if near else []

@@ -7,17 +7,16 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
-from gitmem.domains.messages.record import ALL, Message, Slot, inbox_folder
+from gitmem.domains.messages.record import ALL, Message, Slot, a_day, inbox_folder
 from gitmem.errors import BadArgument, NotFound
 from gitmem.git.objects import FOLDER, Objects
-from gitmem.memory.find import Ambiguous
+from gitmem.memory.find import Ambiguous, id_at
 from gitmem.memory.view import View
 from gitmem.names import shown
 
 _LISTINGS_KEPT = 4  # the present one, and those that marks were made by
 _FEW = 100
 _PART = re.compile(r"(?:[a-z0-9][a-z0-9-]*-)?([0-9a-f]{4,40})")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class UnknownMessage(NotFound):
@@ -130,7 +129,7 @@ def find_message(view: View, message_id: str, *, agent: str = "") -> Message:
         )
     found = set(_in_inbox(view, text, match[1], agent)) or set(_in_days(view, text, match[1]))
     if len(found) > 1:
-        raise Ambiguous(message_id, [_stem(path) for path in found])
+        raise Ambiguous(message_id, [id_at(path) for path in found])
     if not found:
         raise UnknownMessage(message_id, view.place.project)
     return view.get(Message, found.pop())
@@ -145,13 +144,13 @@ def _in_inbox(view: View, text: str, hex_part: str, agent: str) -> Iterator[str]
 
 
 def _in_days(view: View, text: str, hex_part: str) -> Iterator[str]:
-    days = (name for name in _names(view, "") if _DAY.fullmatch(name))
+    days = (name for name in _names(view, "") if a_day(name) is None)
     for day in sorted(days, reverse=True):
         folder = f"{day}/{hex_part[:2]}"
         for name in _names(view, folder):
-            if name.endswith(".md") and _means(text, hex_part, _stem(name)):
+            if name.endswith(".md") and _means(text, hex_part, id_at(name)):
                 yield f"{folder}/{name}"
-                if _stem(name) == text:
+                if id_at(name) == text:
                     return
 
 
@@ -162,7 +161,3 @@ def _means(text: str, hex_part: str, found: str) -> bool:
 def _names(view: View, folder: str) -> list[str]:
     tree = _folder(view, folder)
     return list(view.objects.tree(tree).entries) if tree else []
-
-
-def _stem(path: str) -> str:
-    return path.rpartition("/")[2].removesuffix(".md")

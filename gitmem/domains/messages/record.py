@@ -20,7 +20,7 @@ from gitmem.domains.messages import DEPTH_MAX
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
 from gitmem.memory.view import Place
 from gitmem.names import hex_of, name_problem, shard_of, shown
-from gitmem.records.check import a_name, at_most, between, bytes_at_most, each, not_blank, one_line, plain_text
+from gitmem.records.check import a_name, at_most, between, bytes_at_most, each, if_any, not_blank, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import Along, furthest, least, whoever_last
@@ -87,19 +87,9 @@ def a_message_id(value: str) -> str | None:
     return None if hex_of(value) and len(value) <= 100 else f"is {shown(value)}, which is no message's id"
 
 
-def an_id_or_nothing(value: str) -> str | None:
-    """A message's id, or nothing."""
-    return a_message_id(value) if value else None
-
-
 def a_recipient(value: str) -> str | None:
     """An agent's name, or `*`."""
     return None if value == EVERYBODY else a_name(value)
-
-
-def a_name_or_nothing(value: str) -> str | None:
-    """A checked name, or nothing."""
-    return a_name(value) if value else None
 
 
 def a_slot(value: str) -> str | None:
@@ -137,15 +127,15 @@ class Message(Record):
 
     id: str = field("slug and hex digits", check=a_message_id, example="review-the-retries-3fa2b81c09")
     from_agent: str = field("who sent it", check=a_name, example="bob")
-    from_project: str = field("the project that it was sent from, if another", default="", check=a_name_or_nothing)
+    from_project: str = field("the project that it was sent from, if another", default="", check=if_any(a_name))
     to: str = field("who it is for; `*` is everybody of the project", check=a_recipient, example="ann")
     subject: str = field("what it is about, in one line", check=(one_line, at_most(SUBJECT_MAX)), example="Review the retries")
     priority: Priority = field("how urgent it is", default="normal")
     category: Category = field("what sort of message it is", default="info")
     sent: datetime | None = field("when it was sent", default=None)
     microsecond: int = field("of the second it was sent in, for the order", default=0, check=between(0, 999_999))
-    thread: str = field("the id of the first message of its thread, if that is another", default="", check=an_id_or_nothing)
-    reply_to: str = field("the id of the message that it answers", default="", check=an_id_or_nothing)
+    thread: str = field("the id of the first message of its thread, if that is another", default="", check=if_any(a_message_id))
+    reply_to: str = field("the id of the message that it answers", default="", check=if_any(a_message_id))
     depth: int = field("how many replies by agents led to it", default=0, check=between(0, DEPTH_MAX))
     require_human: bool = field("whether its sender wants a person to decide", default=False)
     flags: tuple[str, ...] = field(
@@ -153,7 +143,7 @@ class Message(Record):
         default=(), check=(at_most(20), each(at_most(60))),
     )
     session: str = field("the session in which it was sent", default="", check=at_most(200))
-    claimed_by: str = field("the recipient who takes care of it", default="", check=a_name_or_nothing, merge=Along("claimed"))
+    claimed_by: str = field("the recipient who takes care of it", default="", check=if_any(a_name), merge=Along("claimed"))
     claimed: datetime | None = field("when they claimed it", default=None, merge=least)
     message: str = field("the message, in Markdown", check=(not_blank, bytes_at_most(BODY_MAX_BYTES), plain_text))
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from gitmem.desk import Desk
 from gitmem.domains.messages.posting import notify
+from gitmem.domains.projects import project_path
 from gitmem.domains.reviews.record import (
     PATHS_MAX,
     STATUSES,
@@ -66,7 +67,7 @@ def close(desk: Desk, found: Standing, ending: Ending) -> Proposal:
     closed = desk.until_landed(lambda: _record(desk, found, ending), "the proposal's end")
     drop_branch(desk.memory, found.id)
     if closed.author != ending.by:
-        _tell_author(desk, closed)
+        _tell_end(desk, closed)
     desk.commit = commit or desk.commit
     return closed
 
@@ -91,15 +92,17 @@ def _record(desk: Desk, found: Standing, ending: Ending) -> Proposal:
         return change.put(closed)
 
 
-def _tell_author(desk: Desk, closed: Proposal) -> None:
-    if not closed.asked_in or not desk.view().peek(f"projects/{closed.asked_in}/project.yaml"):
-        return
+def _tell_end(desk: Desk, closed: Proposal) -> None:
     by = f" by {closed.closed_by}" if closed.closed_by else ""
     why = f"\n\n{closed.why}" if closed.why else ""
-    notify(
-        desk, to=closed.author, subject=f"{closed.status.capitalize()}{by}: {closed.title}", project=closed.asked_in,
-        text=f"Your proposal {closed.id} is {closed.status}{by}.{why}", category="review",
-    )  # fmt: skip
+    text = f"Your proposal {closed.id} is {closed.status}{by}.{why}"
+    tell_author(desk, closed, f"{closed.status.capitalize()}{by}: {closed.title}", text)
+
+
+def tell_author(desk: Desk, proposal: Proposal, subject: str, text: str) -> None:
+    """Send whoever made a proposal a message, in the project in which they asked, if that is still there."""
+    if proposal.asked_in and desk.view().peek(project_path(proposal.asked_in)):
+        notify(desk, to=proposal.author, subject=subject, text=text, project=proposal.asked_in, category="review")
 
 
 # --- branches ---------------------------------------------------------------------------------------
@@ -108,14 +111,20 @@ def _tell_author(desk: Desk, closed: Proposal) -> None:
 def _keep_commits(memory: "Memory", found: Standing) -> None:
     # Before all else: what is closed must be held by something when its branch goes. A ref of its own, since the
     # history of reviews may be archived, and since a clone of a person brings tags along.
-    ref = CLOSED + found.id
     try:
-        if found.branch and memory.repository.refs.read(ref) != found.branch:
-            memory.repository.refs.swap(ref, memory.repository.refs.read(ref), found.branch)
+        if found.branch:
+            hold(memory, found.id, found.branch)
     except RefLocked as error:
         raise StorageFailed(OSError(f"{error} stays locked")) from error
     except OSError as error:
         raise StorageFailed(error) from error
+
+
+def hold(memory: "Memory", proposal_id: str, tip: str) -> None:
+    """Have the tag of a closed proposal hold its last commit. Raises RefLocked, NotFlushed, OSError."""
+    refs, ref = memory.repository.refs, CLOSED + proposal_id
+    if (kept := refs.read(ref)) != tip:
+        refs.swap(ref, kept, tip)
 
 
 def drop_branch(memory: "Memory", proposal_id: str) -> bool:
@@ -126,9 +135,8 @@ def drop_branch(memory: "Memory", proposal_id: str) -> bool:
     refs, ref = memory.repository.refs, branch_of(proposal_id)
     try:
         while tip := refs.read(ref):
-            kept = refs.read(CLOSED + proposal_id)
-            if kept and kept != tip:
-                refs.swap(CLOSED + proposal_id, kept, tip)
+            if refs.read(CLOSED + proposal_id):
+                hold(memory, proposal_id, tip)
             if refs.delete(ref, tip):
                 return True
     except (RefLocked, OSError):

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from msgspec import Struct
 
 from gitmem.desk import Desk
-from gitmem.domains.messages.posting import notify
 from gitmem.domains.projects import admins_of
-from gitmem.domains.reviews.closing import Ending, close, recorded
+from gitmem.domains.reviews.closing import Ending, close, recorded, tell_author
 from gitmem.domains.reviews.merging import Conflict, Taken, merged
 from gitmem.domains.reviews.record import SHARED, Comment, Proposal, Status, place_of
 from gitmem.domains.reviews.reviewers import NOBODY_YET, who_could
@@ -135,14 +134,9 @@ def comment_proposal(desk: Desk, id: str, comment: str) -> Commented:  # noqa: A
         made = change.put(said)
         if found.record is None and found.status == "open":
             change.put(recorded(found))
-    _tell(desk, found, f"{desk.agent} on your proposal: {found.title}", text)
+    if found.record and found.author != desk.agent:
+        tell_author(desk, found.record, f"{desk.agent} on your proposal: {found.title}", text)
     return Commented(made.id, found.id, made.author, made.comment, made.version)
-
-
-def _tell(desk: Desk, found: Standing, subject: str, text: str) -> None:
-    asked_in = found.record.asked_in if found.record else ""
-    if asked_in and found.author != desk.agent and desk.view().peek(f"projects/{asked_in}/project.yaml"):
-        notify(desk, to=found.author, subject=subject, text=text, project=asked_in, category="review")
 
 
 @verb(writes=True, at_once=True, in_project=False)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 
 from gitmem.domains.projects import Project, project_path
+from gitmem.domains.reviews.standing import projects_of
 from gitmem.git.objects import Difference
 from gitmem.memory import gate
 from gitmem.memory.caller import Caller
@@ -28,7 +29,7 @@ def _may(main: View, edits: dict[str, gate.Edit], name: str) -> bool:
 
 def _members(main: View, paths: Iterable[str]) -> Iterator[str]:
     """The members of all projects that paths are in; of any project, where they are in none."""
-    within = {path.split("/")[1] for path in paths if path.startswith("projects/")}
+    within = projects_of(paths)
     records = (main.record(project_path(name)) for name in sorted(within) or main.names("projects"))
     found = [each for each in records if isinstance(each, Project)]
     for tier in ("admin", "member"):

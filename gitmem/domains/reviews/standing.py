@@ -7,24 +7,15 @@ from msgspec import Struct
 
 from gitmem.domains.ownership.signers import names_of
 from gitmem.domains.projects import Project, project_path
-from gitmem.domains.reviews.record import (
-    FAMILY,
-    SHARED,
-    STATUSES,
-    TITLE_MAX,
-    Proposal,
-    Status,
-    path_of,
-    place_of,
-)
+from gitmem.domains.reviews.record import FAMILY, SHARED, STATUSES, TITLE_MAX, Proposal, Status, path_of
 from gitmem.errors import BadArgument, NotFound, closest
-from gitmem.git.ancestry import merge_base
+from gitmem.git.ancestry import is_ancestor, merge_base
 from gitmem.git.objects import Commit, Difference, MissingObject
 from gitmem.git.repository import CLOSED, MAIN, PROPOSALS, GitFailed, run_git, written_in
 from gitmem.memory.memory import Memory
 from gitmem.memory.pushers import note_of
 from gitmem.memory.settings import settings_of
-from gitmem.memory.view import View
+from gitmem.memory.view import View, places
 from gitmem.names import in_a_line, name_problem, shown
 
 MERGED_ELSEWHERE = "everything of it is on main already"
@@ -42,7 +33,7 @@ class UnknownProposal(NotFound):
 
 
 class Standing(Struct, frozen=True, dict=True):
-    """A proposal as it is now. `record` is "" where nothing is recorded yet: it came as a branch."""
+    """A proposal as it is now. `record` is None where nothing is recorded yet: it came as a branch."""
 
     memory: Memory
     id: str
@@ -143,6 +134,11 @@ def project_of(paths: Iterable[str]) -> str:
     return scopes.pop() if len(scopes) == 1 else SHARED
 
 
+def projects_of(paths: Iterable[str]) -> set[str]:
+    """The projects that paths are in, for those that are in one."""
+    return {path.split("/")[1] for path in paths if path.startswith("projects/")}
+
+
 def branches(memory: Memory) -> dict[str, str]:
     """The branches of proposals: where each is, by id."""
     refs = memory.repository.refs.list(PROPOSALS)
@@ -151,8 +147,7 @@ def branches(memory: Memory) -> dict[str, str]:
 
 def views(memory: Memory) -> list[View]:
     """All places that have proposals."""
-    start = f"refs/gitmem/{FAMILY}/"
-    return [memory.view(place_of(ref.removeprefix(start))) for ref in memory.repository.refs.list(start)]
+    return [memory.view(place) for place in places(memory.repository, FAMILY)]
 
 
 def record_of(memory: Memory, proposal_id: str) -> Proposal | None:
@@ -201,10 +196,7 @@ def standing(memory: Memory, proposal_id: str, record: Proposal | None, branch: 
 def is_on_main(memory: Memory, commit: str) -> bool:
     """Whether main has a commit in its history."""
     head = memory.head()
-    try:
-        return bool(head) and not run_git(memory.path, "rev-list", "--max-count=1", commit, f"^{head}")
-    except GitFailed:  # the commit is gone
-        return False
+    return bool(head) and is_ancestor(memory.path, commit, head)
 
 
 def _is_all_on_main(memory: Memory, found: Standing) -> bool:
@@ -255,7 +247,7 @@ def _means(text: str, proposal_id: str) -> bool:
 
 def may_review(view: View, paths: Iterable[str], agent: str) -> bool:
     """Whether somebody is a member of every project that paths are in; of any, where they are in none."""
-    projects = {path.split("/")[1] for path in paths if path.startswith("projects/")}
+    projects = projects_of(paths)
     return all(_is_member(view, name, agent) for name in projects) if projects else _is_anywhere(view, agent)
 
 
@@ -265,9 +257,7 @@ def _is_anywhere(view: View, agent: str) -> bool:
 
 def _is_member(view: View, project: str, agent: str) -> bool:
     found = view.record(project_path(project))
-    if not isinstance(found, Project):
-        return True  # a project that the proposal makes has no members yet
-    if not found.members:
+    if not isinstance(found, Project) or not found.members:  # a project that the proposal makes has none yet
         return True
     member = found.member(agent)
     return member is not None and member.tier != "pending"

@@ -51,7 +51,7 @@ def find_spec(desk: Desk, name: str, view: View | None = None) -> Versioned:
         if (found := read_spec(seen, path)) is not None:
             return found
     # a view of its own: which other specs there are must not stand in the way of a write
-    aside = desk.memory.view(commit=seen.commit)
+    aside = seen.apart()
     raise UnknownSpec(name, [each.known_as for scope in scopes for each in specs_in(aside, scope)])
 
 

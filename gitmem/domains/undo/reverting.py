@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from gitmem.answers import NOTHING_NEW
 from gitmem.desk import Desk
-from gitmem.domains.knowledge.past import pick_version, stem, versions_of
+from gitmem.domains.knowledge.past import pick_version, versions_of
 from gitmem.domains.projects import may_act_for_others
 from gitmem.domains.undo.depending import Dependent, dependents
 from gitmem.domains.undo.taking_back import InTheWay, Step, TakingBack, steps_of
@@ -16,6 +16,7 @@ from gitmem.git.ancestry import is_ancestor
 from gitmem.git.objects import Commit
 from gitmem.git.repository import MAIN, run_git
 from gitmem.memory.caller import GITMEM_PERSON
+from gitmem.memory.find import id_at
 from gitmem.memory.gate import GateRefused
 from gitmem.names import parse_when, shown
 from gitmem.verbs import verb
@@ -128,7 +129,7 @@ def _revert_record(desk: Desk, record_id: str, version: str, dry_run: bool) -> R
     _check_rights(desk, {each.commit.author.name for each in since}, [path])
     taken = TakingBack(desk.memory.repository, desk.view())
     taken.files[path] = desk.view().objects.blob(wanted.blob)
-    return _land(desk, taken, f"revert {stem(path)} to {wanted.blob[:10]}", (wanted.blob, stem(path)), dry_run)
+    return _land(desk, taken, f"revert {id_at(path)} to {wanted.blob[:10]}", (wanted.blob, id_at(path)), dry_run)
 
 
 def _current_path(desk: Desk, record_id: str) -> str | None:

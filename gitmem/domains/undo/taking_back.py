@@ -82,10 +82,7 @@ class TakingBack:
         self.files[back] = data
 
     def _now(self, path: str) -> bytes | None:
-        if path in self.files:
-            return self.files[path]
-        entry = self._view.entry(path)
-        return self._view.objects.blob(entry.oid) if entry else None
+        return self.files[path] if path in self.files else self._before(path)
 
     def _blob(self, oid: str) -> bytes | None:
         return self._view.objects.blob(oid) if oid else None

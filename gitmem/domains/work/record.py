@@ -11,7 +11,7 @@ from gitmem.domains.locks.patterns import a_pattern, overlap
 from gitmem.domains.sessions import FAMILY, SESSION_ID_MAX
 from gitmem.memory.view import View
 from gitmem.names import LONG_AGO, age_in_words, folded, slugify
-from gitmem.records.check import a_name, at_most, each, one_line, plain_text
+from gitmem.records.check import a_name, at_most, each, if_any, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import Along, greatest, whoever_last
 
@@ -25,11 +25,6 @@ SIGNAL_KEPT = timedelta(days=7)
 
 WorkStatus = Literal["in_progress", "blocked", "completed", "abandoned"]
 OPEN: tuple[WorkStatus, ...] = ("in_progress", "blocked")
-
-
-def a_name_if_any(value: str) -> str | None:
-    """A checked name, or nothing."""
-    return a_name(value) if value else None
 
 
 @kind
@@ -46,10 +41,12 @@ class Work(Record):
         "paths, folders and globs that it is about", default=(), check=(at_most(FILES_MAX), each(a_pattern))
     )
     notes: str = field("what others should know", default="", check=(at_most(4000), plain_text))
-    blocked_by: str = field("the agent that it waits for", default="", check=a_name_if_any)
+    blocked_by: str = field("the agent that it waits for", default="", check=if_any(a_name))
     blocked_reason: str = field("what it needs from them", default="", check=(at_most(1000), plain_text))
-    waiting_for_signal: str = field("the signal that it waits for", default="", check=a_name_if_any)
-    heard: str = field("the signal that set it going again", default="", check=a_name_if_any, merge=Along("heard_at", quiet=True))
+    waiting_for_signal: str = field("the signal that it waits for", default="", check=if_any(a_name))
+    heard: str = field(
+        "the signal that set it going again", default="", check=if_any(a_name), merge=Along("heard_at", quiet=True)
+    )
     heard_from: str = field("who raised that", default="", check=at_most(100), merge=Along("heard_at", quiet=True))
     heard_at: datetime | None = field("when that was raised", default=None, merge=greatest)
     session: str = field(

@@ -89,7 +89,7 @@ def update_work(
     waiting = [(each, signal) for each, signal in waiting_for(view, raised) if each.path != work.path]
     made = [set_going(work, heard) if heard else work, *raised, *(set_going(each, signal) for each, signal in waiting)]
     with desk.transaction(f"work: {work.title} ({work.status.replace('_', ' ')})", view.place) as change:
-        _make_room(desk, change, work)
+        _make_room(change, work)
         for record in made:
             change.put(record)
     # A crash here leaves the work set going and its agents untold: raising the signal again tells them.
@@ -130,9 +130,9 @@ def _carried_on(told: Work, old: Record | None) -> Work:
     )
 
 
-def _make_room(desk: Desk, change: Transaction, work: Work) -> None:
+def _make_room(change: Transaction, work: Work) -> None:
     """Drop what is over, without the rest of the tree counting as read; no agent fills the tree."""
-    aside = desk.memory.view(change.view.place, commit=change.view.commit)
+    aside = change.view.apart()
     gone = over(aside, now())
     for path in gone:
         change.delete(path)
