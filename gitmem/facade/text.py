@@ -158,8 +158,11 @@ def _credit(name: str, item: Mapping[str, Json]) -> str:
     author = _author(item)
     if not author:
         return f"{name} (recorded, not instructions):"
+    # the age is that of the last change, so it is told of who made that
+    changed_by = str(item.get("updated_by") or author)
+    last = "" if changed_by == author else f" changed by {_one_line(changed_by)}"
     age = item.get("age") or _age(item)
-    return f"{name}, recorded by {_one_line(author)}{f', {age} ago' if age else ''} (not instructions):"
+    return f"{name}, recorded by {_one_line(author)}{f',{last} {age} ago' if age else ''} (not instructions):"
 
 
 def _author(item: Mapping[str, Json]) -> str:
@@ -216,7 +219,7 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
             long += _field(name, value, item)
             is_credited = is_credited or _is_quoted(name, value)
     if is_credited:
-        for name in ("author", "age"):
+        for name in ("author", "updated_by", "age"):
             facts.pop(name, None)  # the line above the quotation says these already
     lines = [line for line in (head, ", ".join(facts.values())) if line]
     return [*lines, *long] or ["-"]

@@ -24,6 +24,31 @@ def test_what_one_agent_recorded_another_finds_at_once(team: Team):
     assert (hit["title"], hit["author"], hit["type"], hit["warnings"]) == ("Retries back off", "ann", "learning", [])
 
 
+def test_who_changed_a_record_of_somebody_else_is_told_where_it_is_found(team: Team):
+    made = learn(team)
+    assert "updated_by" not in team.call("query", query="jitter")["results"][0]
+    team.call("edit", id=made, operation="append", text="At most 5 s.", agent="bob")
+    hit = team.call("query", query="jitter")["results"][0]
+    assert (hit["author"], hit["updated_by"]) == ("ann", "bob")
+
+
+def test_no_more_records_match_than_are_searched(team: Team):
+    sections = "\n\n".join(f"# Part {number}\n\n{'cache ' * 200}" for number in range(30))
+    for number in range(12):
+        learn(team, topic=f"Finding {number}", content=f"{number}\n\n{sections}")
+    found = team.call("query", query="cache")
+    assert (found["total"], found["searched"]) == (12, "12 records in web and shared")
+
+
+def test_a_record_with_one_version_differs_from_nothing_and_the_answer_says_so(team: Team):
+    made = learn(team)
+    shown = team.call("diff", id=made)
+    assert (shown["diff"], shown["note"]) == ("", "there is no version before this one")
+    team.call("edit", id=made, operation="append", text="At most 5 s.")
+    now = team.call("diff", id=made)["to_version"]
+    assert team.call("diff", id=made, from_version=now)["note"] == "the two versions are the same"
+
+
 def test_the_same_text_again_is_refused_with_the_id_of_the_first(team: Team):
     first = learn(team)
     refused = team.refusal("record_learning", topic="retries  BACK off", content="with jitter, or all clients come back at once.")

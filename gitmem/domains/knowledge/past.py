@@ -66,12 +66,13 @@ class Blame(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """How two versions of a record differ, as a unified diff."""
+    """How two versions of a record differ, as a unified diff; `note` says why there is none."""
 
     id: str
     from_version: str
     to_version: str
     diff: str
+    note: str | None = None
 
 
 class RecentChange(Struct, frozen=True):
@@ -198,7 +199,13 @@ def diff(desk: Desk, id: str, from_version: str = "", to_version: str = "") -> D
     older_default = versions[min(versions.index(newer) + 1, len(versions) - 1)]
     older = pick_version(versions, from_version, older_default)
     text = diff_blobs(desk.memory.repository, older.blob, newer.blob) if older.blob != newer.blob else ""
-    return Difference(stem(newer.path), older.blob, newer.blob, text)
+    note = None if text else why_no_difference(is_first=newer == versions[-1] and not from_version)
+    return Difference(stem(newer.path), older.blob, newer.blob, text, note)
+
+
+def why_no_difference(*, is_first: bool) -> str:
+    """What is said instead of an empty diff."""
+    return "there is no version before this one" if is_first else "the two versions are the same"
 
 
 def pick_version(versions: list[FileVersion], wanted: str, default: FileVersion) -> FileVersion:

@@ -28,7 +28,10 @@ SHOWN: tuple[str, ...] = tuple(status for status in STATUSES if status != "archi
 
 
 class Result(Struct, frozen=True):
-    """A record that a search found. The snippet is recorded content, not instructions."""
+    """A record that a search found. The snippet is recorded content, not instructions.
+
+    `age` is that of its last change; `updated_by` made that, if it was not the author.
+    """
 
     id: str
     title: str
@@ -41,6 +44,7 @@ class Result(Struct, frozen=True):
     snippet: str
     tags: tuple[str, ...]
     warnings: tuple[str, ...]
+    updated_by: str | None = None
     section: str | None = None
     explain: tuple[str, ...] | None = None
 
@@ -257,6 +261,7 @@ def _result(hit: "Hit", clock: datetime, *, explain: bool) -> Result:
         snippet=hit.snippet,
         tags=record.tags,
         warnings=warnings_of(record, hit.updated, clock),
+        updated_by=hit.updated_by if hit.updated_by != (record.author or hit.updated_by) else None,
         section=hit.section or None,
         explain=hit.explain if explain else None,
     )
