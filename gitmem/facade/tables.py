@@ -102,10 +102,10 @@ def _rows(items: Sequence[Mapping[str, Json]]) -> list[list[str]]:
 def _block(number: int, item: Mapping[str, Json]) -> Iterator[RenderableType]:
     """One of a list that has too much to say for a row."""
     key = next((each for each in _TITLES if item.get(each)), "")
-    title = _text(f"{number}. ", "dim").append_text(_text(str(item.get(key, "")), "bold"))
+    title = _text(f"{item.get('index', number)}. ", "dim").append_text(_text(str(item.get(key, "")), "bold"))
     if item.get("id") and key != "id":
         title.append_text(_text(f"  {item['id']}", "cyan"))
-    told = {name: value for name, value in item.items() if name not in (key, "id") and value not in (None, "", [])}
+    told = {name: value for name, value in item.items() if name not in (key, "id", "index") and value not in (None, "", [])}
     facts = [f"{name} {_shown(name, value)}" for name, value in told.items() if _is_fact(value) and not _is_document(name, value)]
     if key:
         yield title

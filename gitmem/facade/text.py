@@ -197,7 +197,12 @@ def _plain_list(name: str, values: list[Json]) -> list[str]:
 def _numbered(values: list[Json]) -> list[str]:
     lines: list[str] = []
     for number, each in enumerate(values, start=1):
-        lines += _item(f"{number}. ", _listed(each) if isinstance(each, dict) else [_scalar("", each)])
+        if isinstance(each, dict):
+            # what is called by its own number in the next call has no other in the list
+            told = {name: value for name, value in each.items() if name != "index"}
+            lines += _item(f"{each.get('index', number)}. ", _listed(told))
+        else:
+            lines += _item(f"{number}. ", [_scalar("", each)])
     return lines
 
 

@@ -58,6 +58,11 @@ def test_the_age_of_what_somebody_else_changed_is_told_of_who_changed_it() -> No
     ]
 
 
+def test_items_with_a_number_of_their_own_are_listed_by_it() -> None:
+    items = [{"index": 0, "item": "back up", "done": True}, {"index": 1, "item": "deploy", "done": False}]
+    assert shown({"items": items}) == ["items:", "0. item back up, done yes", "1. item deploy, done no"]
+
+
 @pytest.mark.parametrize("name", ["diff", "task", "anything"])
 def test_no_text_of_several_lines_can_pass_for_a_field(name: str) -> None:
     assert shown({name: "one\nstatus: deleted"})[1:] == ["> one", "> status: deleted"]
