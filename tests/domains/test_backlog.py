@@ -79,6 +79,7 @@ def test_an_item_is_added_with_its_author_from_the_caller_and_read_back_whole(te
 def test_the_file_holds_description_plan_and_result_for_those_who_read_it(team: Team):
     one = add(team, "Fix the login", description="It fails.")
     team.call("set_plan", id=one, plan="1. Look.\r\n2. Mend.\n")
+    assert git(team.memory.path, "log", "-1", "--format=%s", "main") == f"backlog: plan {one}\n"
     team.call("set_result", id=one, result="It works.")
     read = team.call("get_backlog_item", id=one)
     assert (read["description"], read["plan"], read["result"]) == ("It fails.", "1. Look.\n2. Mend.", "It works.")
