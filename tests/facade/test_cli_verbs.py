@@ -170,7 +170,7 @@ def test_reindex_counts_the_records_and_upkeep_tells_before_and_after(repo: Path
     done = answer("upkeep")
     assert done["after"]["packs"] == 1
     assert done["before"]["packs"] >= 1
-    assert run("upkeep").stdout.startswith("before: 1 packs")
+    assert run("upkeep").stdout.startswith("before: 1 pack of ")
 
 
 def test_doctor_exits_with_1_only_if_there_is_a_problem(repo: Path) -> None:
