@@ -38,6 +38,11 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def test_the_package_runs_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "gitmem", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == gitmem("--version").stdout != ""
+
+
 def test_a_new_memory_learns_something_and_finds_it_again(tmp_path: Path) -> None:
     path = str(tmp_path / "new.git")
     made = gitmem("init", path)
