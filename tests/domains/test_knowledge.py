@@ -32,6 +32,16 @@ def test_who_changed_a_record_of_somebody_else_is_told_where_it_is_found(team: T
     assert (hit["author"], hit["updated_by"]) == ("ann", "bob")
 
 
+def test_a_search_for_an_id_says_what_reads_its_record(team: Team):
+    made = learn(team)
+    found = team.call("query", query=made.rpartition("-")[2])
+    assert (found["results"], found["total"]) == ([], 0)
+    assert f"get_by_id(id='{made}')" in found["note"]
+    item = team.call("add_backlog_item", title="Mend it")["id"]
+    for other in (item.rpartition("-")[2], "ffffffff", "xylophone"):
+        assert "note" not in team.call("query", query=other)
+
+
 def test_no_more_records_match_than_are_searched(team: Team):
     sections = "\n\n".join(f"# Part {number}\n\n{'cache ' * 200}" for number in range(30))
     for number in range(12):
