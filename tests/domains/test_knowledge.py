@@ -32,6 +32,19 @@ def test_who_changed_a_record_of_somebody_else_is_told_where_it_is_found(team: T
     assert (hit["author"], hit["updated_by"]) == ("ann", "bob")
 
 
+def test_a_history_tells_a_path_once_and_that_of_a_version_only_if_it_stood_elsewhere(team: Team):
+    team.call("project", action="create", name="api")
+    item = team.call("add_backlog_item", title="Mend it")["id"]
+    stood = team.call("get_backlog_item", id=item)["path"]
+    team.call("set_plan", id=item, plan="Look.")
+    told = team.call("history", id=item)
+    assert (told["path"], ["path" in each for each in told["versions"]]) == (stood, [False, False])
+    team.call("update_backlog_item", id=item, arguments={"project": "api"})
+    moved = team.call("history", id=item)
+    assert moved["path"] == team.call("get_backlog_item", id=item, project="api")["path"]
+    assert [each.get("path") for each in moved["versions"]] == [None, stood, stood]
+
+
 def test_a_search_for_an_id_says_what_reads_its_record(team: Team):
     made = learn(team)
     found = team.call("query", query=made.rpartition("-")[2])

@@ -33,15 +33,16 @@ class Version(Struct, frozen=True):
     subject: str
     verb: str
     session: str
-    path: str
+    path: str | None = None
     approver: str | None = None
     pushed_by: str | None = None
 
 
 class History(Struct, frozen=True):
-    """The versions of a record, newest first."""
+    """The versions of a record, newest first. A version tells its own path only if it stood elsewhere."""
 
     id: str
+    path: str
     versions: tuple[Version, ...]
     count: int
 
@@ -105,7 +106,8 @@ def history(desk: Desk, id: str, limit: int = 20) -> History:  # noqa: A002  the
     found = versions_of(desk, id)
     cut = found[: checked_limit(limit, 200)]
     approvers, notes = Approvers(desk.memory, _project_of(found[0].path)), Notes(desk.memory.repository)
-    return History(stem(found[0].path), tuple(_version(each, approvers, notes) for each in cut), len(found))
+    path = found[0].path
+    return History(stem(path), path, tuple(_version(each, path, approvers, notes) for each in cut), len(found))
 
 
 def versions_of(desk: Desk, record_id: str) -> list[FileVersion]:
@@ -150,11 +152,11 @@ def _project_of(path: str) -> str:
     return path.split("/")[1] if path.startswith("projects/") else SHARED
 
 
-def _version(found: FileVersion, approvers: Approvers, notes: Notes) -> Version:
+def _version(found: FileVersion, current: str, approvers: Approvers, notes: Notes) -> Version:
     trailers, note = found.commit.trailers, notes.of(found.commit.oid)
     return Version(
         found.blob, found.commit.oid, found.commit.author.name, found.commit.time, found.commit.subject,
-        trailers.get("Gitmem-Verb", ""), trailers.get("Gitmem-Session", ""), found.path,
+        trailers.get("Gitmem-Verb", ""), trailers.get("Gitmem-Session", ""), found.path if found.path != current else None,
         approvers.of(found.blob) if found.blob else None, (note.pusher or None) if note else None,
     )
 
