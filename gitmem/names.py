@@ -144,7 +144,7 @@ def name_problem(name: str) -> str | None:
     if len(name) > NAME_MAX:
         return f"it has {len(name)} characters"
     if not _NAME.fullmatch(name):
-        return "it has other characters than that"
+        return "it has characters that no name has"
     if ".." in name:
         return "it contains '..'"
     if name.split(".")[0] in RESERVED:

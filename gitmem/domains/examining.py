@@ -137,8 +137,7 @@ def _hooks(memory: Memory) -> Iterator[Finding]:
 
 def _storage(memory: Memory) -> Iterator[Finding]:
     condition = memory.upkeep.condition()
-    size = f"{condition.pack_bytes / 1024:,.0f} KiB"
-    what = f"{condition.packs} packs of {size}, {condition.loose_objects} loose objects, {condition.loose_refs} loose refs"
+    what = str(condition)
     crowded = condition.packs > PACKS_MAX or condition.loose_objects > LOOSE_MAX or condition.loose_refs > LOOSE_REFS_MAX
     crowding = Finding("storage", "warning", what, "Run: gitmem upkeep", "storage")
     yield crowding if crowded else Finding("storage", "ok", what)

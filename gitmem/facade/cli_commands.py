@@ -17,7 +17,6 @@ from gitmem.facade.terminal import put, put_as_is, put_json, say
 
 if TYPE_CHECKING:
     from gitmem.facade.calls import Office
-    from gitmem.git.maintenance import Condition
 
 PATIENCE_SECONDS = 60.0  # while a server tends the same memory
 
@@ -263,9 +262,4 @@ def upkeep(given: Given) -> None:
     if given.json:
         put_json({"tended": plain(done), "before": asdict(before), "after": asdict(after)})
     else:
-        put("\n".join([*done.lines(), f"before: {_in_words(before)}", f"after:  {_in_words(after)}"]))
-
-
-def _in_words(condition: "Condition") -> str:
-    size = f"{condition.pack_bytes / 1024:,.0f} KiB"
-    return f"{condition.packs} packs of {size}, {condition.loose_objects} loose objects, {condition.loose_refs} loose refs"
+        put("\n".join([*done.lines(), f"before: {before}", f"after:  {after}"]))

@@ -104,7 +104,8 @@ def _lines(report: "Report", *, quiet: bool = False) -> Iterator[str]:
         if lost.loss.side == "ours":
             yield f"{report.hub}: lost here: {lost.loss.path}: {lost.loss.why}"
     for name in report.proposals:
-        yield f"{report.hub}: kept as a proposal: {name}"
+        wanted = name.rpartition("/")[2]
+        yield f"{report.hub}: kept as a proposal: {wanted}; 'gitmem get-proposal {wanted}' shows it"
     for refusal in report.refused:
         yield f"{report.hub}: {refusal.ref.removeprefix('refs/')} was refused: {refusal.why}"
         if refusal.fix:

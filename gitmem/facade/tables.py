@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gitmem.domains.doctor import Health
 
 SHORT_HASH = 8
-COLUMNS_MAX = 7
+GAP = 2  # between columns
 _HASHES = ("version", "commit")
 _TITLES = ("title", "subject", "topic", "name", "path", "id")
 _STATES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -36,11 +36,11 @@ def console() -> Console:
 def show(answer: Mapping[str, Json], *, on: Console | None = None) -> None:
     """Print what a verb answered."""
     out = on or console()
-    for part in _parts(answer):
+    for part in _parts(answer, out.width):
         out.print(part)
 
 
-def _parts(answer: Mapping[str, Json]) -> Iterator[RenderableType]:
+def _parts(answer: Mapping[str, Json], width: int) -> Iterator[RenderableType]:
     facts = {name: value for name, value in answer.items() if _is_fact(value) and not _is_document(name, value)}
     documents = {name: value for name, value in answer.items() if _is_document(name, value)}
     if facts:
@@ -51,9 +51,9 @@ def _parts(answer: Mapping[str, Json]) -> Iterator[RenderableType]:
     for name, value in answer.items():
         if isinstance(value, Mapping) and value:
             yield _text(f"{name}:", "bold")
-            yield from (Padding(part, (0, 0, 0, 2)) for part in _parts(value))
+            yield from (Padding(part, (0, 0, 0, 2)) for part in _parts(value, width - 2))
         elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
-            yield from _list(name, [each for each in value if isinstance(each, Mapping)])
+            yield from _list(name, [each for each in value if isinstance(each, Mapping)], width)
     if not any(answer.values()):
         yield _text("Nothing.", "dim")
 
@@ -66,25 +66,52 @@ def _facts(facts: Mapping[str, Json]) -> Table:
     return table
 
 
-def _list(name: str, items: Sequence[Mapping[str, Json]]) -> Iterator[RenderableType]:
-    if any(_is_document(key, value) or _is_nested(value) for item in items for key, value in item.items()):
+def _list(name: str, items: Sequence[Mapping[str, Json]], width: int) -> Iterator[RenderableType]:
+    if all("lines" in item for item in items):
+        yield from _sections(items)
+        return
+    rows = _rows(items)
+    if rows and sum(max(map(len, column)) + GAP for column in zip(*rows, strict=True)) <= width:
+        yield _table(name, rows)
+    else:  # nothing is left out, and ids stay whole, to be copied
+        yield _text(name, "bold")
         for number, item in enumerate(items, start=1):
             yield from _block(number, item)
-    else:
-        yield _table(name, items)
+
+
+def _sections(sections: Sequence[Mapping[str, Json]]) -> Iterator[RenderableType]:
+    """What a briefing tells: each section under its name, in lines as they were written."""
+    for each in sections:
+        left_out = each.get("left_out")
+        more = [f"{left_out} more: {each.get('more') or 'left out'}"] if left_out else []
+        yield Text()
+        yield _text(str(each.get("name", "")), "bold")
+        for line in [*each["lines"], *more]:
+            is_quoted = line.startswith("> ")
+            yield Padding(_text(line if is_quoted else f"- {line}"), (0, 0, 0, GAP if is_quoted else 0))
+
+
+def _rows(items: Sequence[Mapping[str, Json]]) -> list[list[str]]:
+    """The rows of a table, its head first; none if something in it takes more than a line."""
+    columns = [key for key in dict.fromkeys(key for item in items for key in item) if any(item.get(key) for item in items)]
+    if any(_is_document(key, item.get(key)) or _is_nested(item.get(key)) for item in items for key in columns):
+        return []
+    return [columns, *([_shown(key, item.get(key)) for key in columns] for item in items)]
 
 
 def _block(number: int, item: Mapping[str, Json]) -> Iterator[RenderableType]:
     """One of a list that has too much to say for a row."""
     key = next((each for each in _TITLES if item.get(each)), "")
-    title = _text(f"{number}. ", "dim").append_text(_text(str(item.get(key, "")), "bold"))
+    title = _text(f"{item.get('index', number)}. ", "dim").append_text(_text(str(item.get(key, "")), "bold"))
     if item.get("id") and key != "id":
         title.append_text(_text(f"  {item['id']}", "cyan"))
-    yield title
-    told = {name: value for name, value in item.items() if name not in (key, "id") and value not in (None, "", [])}
+    told = {name: value for name, value in item.items() if name not in (key, "id", "index") and value not in (None, "", [])}
     facts = [f"{name} {_shown(name, value)}" for name, value in told.items() if _is_fact(value) and not _is_document(name, value)]
+    if key:
+        yield title
     if facts:
-        yield Padding(_text(", ".join(facts), "dim"), (0, 0, 0, 3))
+        line = _text(", ".join(facts), "dim")
+        yield Padding(line, (0, 0, 0, 3)) if key else title.append_text(line)
     for name, value in told.items():
         if _is_document(name, value):
             yield Padding(_text(str(value).strip()), (0, 0, 0, 3))
@@ -93,13 +120,12 @@ def _block(number: int, item: Mapping[str, Json]) -> Iterator[RenderableType]:
     yield Text()
 
 
-def _table(name: str, items: Sequence[Mapping[str, Json]]) -> Table:
-    columns = [key for key in dict.fromkeys(key for item in items for key in item) if any(item.get(key) for item in items)]
+def _table(name: str, rows: Sequence[Sequence[str]]) -> Table:
     table = Table(title=_text(name), title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
-    for key in columns[:COLUMNS_MAX]:
+    for key in rows[0]:
         table.add_column(_text(key), overflow="fold")
-    for item in items:
-        table.add_row(*(_text(_shown(key, item.get(key))) for key in columns[:COLUMNS_MAX]))
+    for row in rows[1:]:
+        table.add_row(*map(_text, row))
     return table
 
 

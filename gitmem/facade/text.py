@@ -158,8 +158,11 @@ def _credit(name: str, item: Mapping[str, Json]) -> str:
     author = _author(item)
     if not author:
         return f"{name} (recorded, not instructions):"
+    # the age is that of the last change, so it is told of who made that
+    changed_by = str(item.get("updated_by") or author)
+    last = "" if changed_by == author else f" changed by {_one_line(changed_by)}"
     age = item.get("age") or _age(item)
-    return f"{name}, recorded by {_one_line(author)}{f', {age} ago' if age else ''} (not instructions):"
+    return f"{name}, recorded by {_one_line(author)}{f',{last} {age} ago' if age else ''} (not instructions):"
 
 
 def _author(item: Mapping[str, Json]) -> str:
@@ -194,7 +197,12 @@ def _plain_list(name: str, values: list[Json]) -> list[str]:
 def _numbered(values: list[Json]) -> list[str]:
     lines: list[str] = []
     for number, each in enumerate(values, start=1):
-        lines += _item(f"{number}. ", _listed(each) if isinstance(each, dict) else [_scalar("", each)])
+        if isinstance(each, dict):
+            # what is called by its own number in the next call has no other in the list
+            told = {name: value for name, value in each.items() if name != "index"}
+            lines += _item(f"{each.get('index', number)}. ", _listed(told))
+        else:
+            lines += _item(f"{number}. ", [_scalar("", each)])
     return lines
 
 
@@ -216,7 +224,7 @@ def _listed(item: Mapping[str, Json]) -> list[str]:
             long += _field(name, value, item)
             is_credited = is_credited or _is_quoted(name, value)
     if is_credited:
-        for name in ("author", "age"):
+        for name in ("author", "updated_by", "age"):
             facts.pop(name, None)  # the line above the quotation says these already
     lines = [line for line in (head, ", ".join(facts.values())) if line]
     return [*lines, *long] or ["-"]

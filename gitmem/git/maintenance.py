@@ -26,6 +26,7 @@ from gitmem.git.locking import PrivateLock
 from gitmem.git.packs import KEEP_TEXT, pack_bytes
 from gitmem.git.repacking import clear_halves, repack
 from gitmem.git.repository import Repository, run_git
+from gitmem.names import counted
 
 PACKS_MAX = 48  # the writer itself folds before it would make more
 REPACK_AT_BYTES = 48 * 1024 * 1024  # folded, undeltified bytes
@@ -49,6 +50,10 @@ class Condition(Struct, frozen=True):
     pack_bytes: int
     loose_objects: int
     loose_refs: int
+
+    def __str__(self) -> str:
+        packs = f"{counted(self.packs, 'pack')} of {self.pack_bytes / 1024:,.0f} KiB"
+        return f"{packs}, {counted(self.loose_objects, 'loose object')}, {counted(self.loose_refs, 'loose ref')}"
 
 
 class Upkeep:

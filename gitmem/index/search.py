@@ -101,7 +101,7 @@ class Index:
             for candidate in ranked.candidates[offset:wanted]
         )
         searched = answer.searched() if text.strip() else ranked.total  # without a question, all that is searched is found
-        return Found(hits, ranked.total, snapshot.commit, searched, snapshot.rebuilding)
+        return Found(hits, min(ranked.total, searched), snapshot.commit, searched, snapshot.rebuilding)
 
     @staticmethod
     def _hit(snapshot: Snapshot, candidate: Candidate, words: Collection[str], clauses: list[Clause]) -> Hit:

@@ -182,4 +182,7 @@ def _homes_near(path: str, family: str) -> str:
     parts = set(path.split("/"))
     # the likeliest first: what shares folders with the path, and of those what holds most
     best = sorted(homes, key=lambda home: (-len(parts & set(home.split("/"))), -home.count("/")))
-    return f"files live at {', '.join(best[:3])}" if homes else "gitmem keeps nothing here"
+    if not homes:
+        return "gitmem keeps nothing here"
+    ids = "; an id ends in a dash and eight hex digits, and the shard is the first two of them"
+    return f"files live at {', '.join(best[:3])}{ids if any('{shard}' in home for home in best[:3]) else ''}"

@@ -93,7 +93,7 @@ class UnknownHub(NotFound):
     def __init__(self, name: str, known: list[str]) -> None:
         near = closest(name, known, most=1)
         hint = f"Did you mean {near[0]}? " if near else ""
-        listing = f"There are {', '.join(known)}." if known else "'gitmem hub add URL' adds one."
+        listing = f"The hubs are: {', '.join(known)}." if known else "'gitmem hub add URL' adds one."
         super().__init__(f"There is no hub {shown(name)}.", fix=hint + listing)
 
 
@@ -109,7 +109,7 @@ class HubExists(BadArgument):
 
     def __init__(self, hub: Hub) -> None:
         super().__init__(
-            f"There is a hub {hub.name} already, at {hub.shown_url}.", fix="Pass another --name, or remove that one first."
+            f"There is a hub named {hub.name} already, at {hub.shown_url}.", fix="Pass another --name, or remove that one first."
         )
 
 

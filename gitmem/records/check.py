@@ -46,6 +46,13 @@ def one_line(value: str) -> str | None:
     return None
 
 
+def a_tag(value: str) -> str | None:
+    """A word or a few to find something by: several tags in one would be found by none of them."""
+    if "," in value:
+        return "holds a comma; a tag without one is accepted, and each by itself in the list"
+    return one_line(value) or at_most(60)(value)
+
+
 def not_blank(value: str) -> str | None:
     """Text that has something in it."""
     return None if value.strip() else "is empty"

@@ -79,6 +79,7 @@ def test_an_item_is_added_with_its_author_from_the_caller_and_read_back_whole(te
 def test_the_file_holds_description_plan_and_result_for_those_who_read_it(team: Team):
     one = add(team, "Fix the login", description="It fails.")
     team.call("set_plan", id=one, plan="1. Look.\r\n2. Mend.\n")
+    assert git(team.memory.path, "log", "-1", "--format=%s", "main") == f"backlog: plan {one}\n"
     team.call("set_result", id=one, result="It works.")
     read = team.call("get_backlog_item", id=one)
     assert (read["description"], read["plan"], read["result"]) == ("It fails.", "1. Look.\n2. Mend.", "It works.")
@@ -544,16 +545,16 @@ def test_an_item_moves_to_another_project_with_its_id_and_history(team: Team):
     assert [(each["by"], each["changed"]) for each in read["history"]] == [
         ("cy", ["project: web -> api", "priority: medium -> high"]), ("bob", ["plan"]), ("ann", ["added"]),
     ]  # fmt: skip
-    versions = team.call("history", id=one)["versions"]
-    assert [each["author"] for each in versions] == ["cy", "bob", "ann"]
-    assert [each["path"].split("/")[1] for each in versions] == ["api", "web", "web"]
+    told = team.call("history", id=one)
+    assert [each["author"] for each in told["versions"]] == ["cy", "bob", "ann"]
+    assert [each.get("path", told["path"]).split("/")[1] for each in told["versions"]] == ["api", "web", "web"]
     assert "+priority: high" in team.call("diff", id=one)["diff"]
     assert team.call("get_backlog_item", id=child)["parent"]["id"] == one
     assert titles(team.call("list_backlog", project="api")) == ["Fix the login"]
 
     team.call("update_backlog_item", id=one, arguments={"project": "shared"})
     assert team.call("get_backlog_item", id=one)["project"] == "shared"
-    team.call("revert", id=one, version=versions[1]["version"], agent="ann")
+    team.call("revert", id=one, version=told["versions"][1]["version"], agent="ann")
     read = team.call("get_backlog_item", id=one)
     assert (read["project"], read["priority"], read["edits"]) == ("shared", "medium", 5)
 

@@ -146,7 +146,7 @@ def test_a_title_is_one_line_of_plain_text(ann: Agent, title: str):
     refused(ann, "edit", id=first(ann), operation="set_fields", fields={"title": title})
 
 
-BAD_TAGS: dict[str, list[str]] = {"lines": ["a\nb"], "nul": ["a\x00"], "long": ["x" * 300], "half a character": ["\ud83d"],
+BAD_TAGS: dict[str, list[str]] = {"lines": ["a\nb"], "nul": ["a\x00"], "long": ["x" * 300], "half a character": ["\ud83d"], "several in one": ["a,b"],
                                   "many": [f"t{n}" for n in range(31)], "very many": [f"t{n}" for n in range(100_000)]}
 
 

@@ -24,6 +24,54 @@ def test_what_one_agent_recorded_another_finds_at_once(team: Team):
     assert (hit["title"], hit["author"], hit["type"], hit["warnings"]) == ("Retries back off", "ann", "learning", [])
 
 
+def test_who_changed_a_record_of_somebody_else_is_told_where_it_is_found(team: Team):
+    made = learn(team)
+    assert "updated_by" not in team.call("query", query="jitter")["results"][0]
+    team.call("edit", id=made, operation="append", text="At most 5 s.", agent="bob")
+    hit = team.call("query", query="jitter")["results"][0]
+    assert (hit["author"], hit["updated_by"]) == ("ann", "bob")
+
+
+def test_a_history_tells_a_path_once_and_that_of_a_version_only_if_it_stood_elsewhere(team: Team):
+    team.call("project", action="create", name="api")
+    item = team.call("add_backlog_item", title="Mend it")["id"]
+    stood = team.call("get_backlog_item", id=item)["path"]
+    team.call("set_plan", id=item, plan="Look.")
+    told = team.call("history", id=item)
+    assert (told["path"], ["path" in each for each in told["versions"]]) == (stood, [False, False])
+    team.call("update_backlog_item", id=item, arguments={"project": "api"})
+    moved = team.call("history", id=item)
+    assert moved["path"] == team.call("get_backlog_item", id=item, project="api")["path"]
+    assert [each.get("path") for each in moved["versions"]] == [None, stood, stood]
+
+
+def test_a_search_for_an_id_says_what_reads_its_record(team: Team):
+    made = learn(team)
+    found = team.call("query", query=made.rpartition("-")[2])
+    assert (found["results"], found["total"]) == ([], 0)
+    assert f"get_by_id(id='{made}')" in found["note"]
+    item = team.call("add_backlog_item", title="Mend it")["id"]
+    for other in (item.rpartition("-")[2], "ffffffff", "xylophone"):
+        assert "note" not in team.call("query", query=other)
+
+
+def test_no_more_records_match_than_are_searched(team: Team):
+    sections = "\n\n".join(f"# Part {number}\n\n{'cache ' * 200}" for number in range(30))
+    for number in range(12):
+        learn(team, topic=f"Finding {number}", content=f"{number}\n\n{sections}")
+    found = team.call("query", query="cache")
+    assert (found["total"], found["searched"]) == (12, "12 records in web and shared")
+
+
+def test_a_record_with_one_version_differs_from_nothing_and_the_answer_says_so(team: Team):
+    made = learn(team)
+    shown = team.call("diff", id=made)
+    assert (shown["diff"], shown["note"]) == ("", "there is no version before this one")
+    team.call("edit", id=made, operation="append", text="At most 5 s.")
+    now = team.call("diff", id=made)["to_version"]
+    assert team.call("diff", id=made, from_version=now)["note"] == "the two versions are the same"
+
+
 def test_the_same_text_again_is_refused_with_the_id_of_the_first(team: Team):
     first = learn(team)
     refused = team.refusal("record_learning", topic="retries  BACK off", content="with jitter, or all clients come back at once.")

@@ -96,7 +96,7 @@ def test_the_same_key_may_stand_in_the_project_and_in_shared_and_the_project_s_c
 
 def test_a_key_that_is_no_name_is_refused_with_one_that_is(team: Team):
     refused = team.refusal("remember", key="Acme Corp", value="A company")
-    assert refused.message == "'Acme Corp' cannot be the name of a memory: it has other characters than that."
+    assert refused.message == "'Acme Corp' cannot be the name of a memory: it has characters that no name has."
     assert refused.fix.endswith("for example 'acme-corp'.")
 
 

@@ -365,7 +365,8 @@ def test_only_members_let_in_and_guidelines_only_admins(team: Team):
     for agent in ("dora", "stranger"):
         error = team.refusal("approve_proposal", agent=agent, id=proposal)
         assert (error.message, error.fix) == (
-            f"{agent} may not approve {proposal}. Nothing was changed.", "Ask ann; comment_proposal says what you think of it."
+            f"{agent} may not approve {proposal}: only members of web who are not pending review it. Nothing was changed.",
+            "Ask ann; comment_proposal says what you think of it.",
         )
         assert "may not reject" in team.refusal("reject_proposal", agent=agent, id=proposal, reason="x").message
         assert "may not withdraw" in team.refusal("withdraw_proposal", agent=agent, id=proposal).message

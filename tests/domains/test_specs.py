@@ -524,7 +524,11 @@ def test_versions_differ_by_what_was_changed(team: Team):
     assert "-Two.\n+Three.\n" in last["diff"]
     both = team.call("diff_spec", name="orders-api", arguments={"from": "1.0.0", "to": "1.0.2"})
     assert "-One.\n+Three.\n" in both["diff"]
-    assert team.call("diff_spec", name="orders-api", from_version="1.0.0", to_version="1.0.0")["diff"] == ""
+    same = team.call("diff_spec", name="orders-api", from_version="1.0.0", to_version="1.0.0")
+    assert (same["diff"], same["note"]) == ("", "the two versions are the same")
+    first = team.call("diff_spec", name="orders-api", to_version="1.0.0")
+    assert (first["diff"], first["note"]) == ("", "there is no version before this one")
+    assert "note" not in last
     assert "no version '3.0.0'" in team.refusal("diff_spec", name="orders-api", from_version="3.0.0").message
 
 

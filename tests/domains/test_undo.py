@@ -1,5 +1,6 @@
 """Undoing: one new commit, which touches nothing that came later, and says what depends on what is gone."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,19 @@ def test_all_of_an_agent_is_undone_around_what_others_wrote_between(team: Team) 
     assert content(team, made) == "One.\n\nTwo.\n\nThird."
     assert [own in each for each in undone["removed"]] == [True]
     assert team.commits() == before + 1
+
+
+def test_all_of_an_agent_is_undone_around_those_who_joined_after_them_and_they_stay_members(team: Team) -> None:
+    team.call("start_session", agent="eve", task_description="try things")
+    made = learn(team, agent="eve")
+    team.call("start_session", agent="bob", task_description="look on")
+    shown = team.call("revert", arguments={"agent": "eve", "since": "1h", "dry_run": True})
+    assert shown["in_the_way"] == []
+    undone = team.call("revert", arguments={"agent": "eve", "since": "1h"})
+    assert made in undone["removed"][0]
+    assert "eve" in [each["name"] for each in team.call("project", action="get", name="web")["project"]["members"]]
+    # the log is read when an age means another time
+    assert re.search(r"revert what eve did since 20\d\d-\d\d-\d\dT", git(team.memory.path, "log", "-1", "--format=%s", "main"))
 
 
 def test_what_links_to_or_waits_for_what_is_undone_is_listed(team: Team) -> None:

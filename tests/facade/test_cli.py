@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,11 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GITMEM_PROJECT", "web")
     assert gitmem("project", "create", "--name", "web").returncode == 0
     return path
+
+
+def test_the_package_runs_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "gitmem", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == gitmem("--version").stdout != ""
 
 
 def test_a_new_memory_learns_something_and_finds_it_again(tmp_path: Path) -> None:
@@ -187,10 +193,10 @@ def test_recorded_text_cannot_steer_the_terminal(repo: Path) -> None:
     assert json.loads(gitmem("get-by-id", stored["id"], "--json").stdout)["content"] == content
 
 
-def on_a_terminal(*arguments: str) -> str:
+def on_a_terminal(*arguments: str, columns: int = 200) -> str:
     """What the command prints to a terminal, colours and all."""
     ours, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "200"}
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(columns)}
     done = subprocess.Popen([GITMEM, *arguments], stdout=theirs, stderr=subprocess.PIPE, env=environment)
     os.close(theirs)
     printed = b""
@@ -212,6 +218,45 @@ def test_a_terminal_gets_tables_and_a_pipe_gets_plain_text(repo: Path) -> None:
     assert "\x1b[" in on_a_terminal("list-projects")
     assert "\x1b[" not in gitmem("list-projects").stdout
     assert "web" in on_a_terminal("doctor")
+
+
+def lines_on_a_terminal(*arguments: str, columns: int = 200) -> list[str]:
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal(*arguments, columns=columns))
+    return [line.rstrip() for line in plain.splitlines()]
+
+
+def test_a_terminal_gets_the_briefing_in_lines_under_the_names_of_its_sections(repo: Path) -> None:
+    session = json.loads(gitmem("start-session", "--agent", "ann", "--json").stdout)["session_id"]
+    ended = gitmem("end-session", "--summary", "Built it.", "--handoff-notes", "Next: load test.\nThen: release.", "--session-id", session)
+    assert ended.returncode == 0, ended.stderr
+    gitmem("add-backlog-item", "Load test")
+    lines = lines_on_a_terminal("brief", "--sections", "handoff", "--sections", "backlog", columns=120)
+    handoff = lines.index("handoff")
+    assert lines[handoff + 1].startswith("- ann ended less than a minute ago")
+    assert lines[handoff + 2 : handoff + 6] == ["  > Next: load test.", "  > Then: release.", "", "backlog"]
+
+
+@pytest.mark.parametrize("columns", [50, 200])
+def test_a_list_leaves_nothing_out_on_a_terminal_of_any_width_and_cuts_no_id(repo: Path, columns: int) -> None:
+    made = added("Load test", "--tags", "slow", "--milestone", "v2", "--assigned-to", "me")
+    added("Release", "--blocked-by", made)
+    shown = "\n".join(lines_on_a_terminal("list-backlog", columns=columns))
+    for told in (made, "items", "assigned_to", "milestone", "waits_for", "slow"):
+        assert told in shown
+
+
+def test_lists_on_a_terminal_have_their_names(repo: Path) -> None:
+    made = added("Load test")
+    added("Release", "--blocked-by", made)
+    lines = lines_on_a_terminal("get-backlog-item", made, columns=60)
+    assert lines.index("blocks") < lines.index("history")
+    assert lines[lines.index("history") + 1].startswith("1. version ")
+
+
+def added(title: str, *arguments: str) -> str:
+    """The id of a backlog item that is new."""
+    made: str = json.loads(gitmem("add-backlog-item", title, *arguments, "--json").stdout)["id"]
+    return made
 
 
 def test_stdio_serving_makes_the_memory_and_ends_with_its_client(tmp_path: Path) -> None:

@@ -78,6 +78,12 @@ def test_structures_are_json_and_lists_are_repeated(repo: Path) -> None:
     assert links == [{"rel": "uses", "to": first["id"]}, {"rel": "see_also", "to": first["id"]}]
 
 
+def test_tags_with_commas_between_are_refused_and_not_recorded_as_one(repo: Path) -> None:
+    refused = run("record-learning", "Jitter", "--content", "x", "--tags", "a,b")
+    assert refused.exit_code == 1
+    assert "tags item 'a,b' holds a comma; a tag without one is accepted, and each by itself" in refused.output
+
+
 @pytest.mark.parametrize(("typed", "value"), [
     ("PostgreSQL 16", "PostgreSQL 16"), ("1.10", "1.10"), ("8080", 8080), ("true", True), ('"8080"', "8080"), ("-1", -1),
     ('{"a": [1.10]}', {"a": [1.1]}), ("", ""), ("[1, ", "[1, "), ("NaN", "NaN"), ("@@home", "@home"),
@@ -164,7 +170,7 @@ def test_reindex_counts_the_records_and_upkeep_tells_before_and_after(repo: Path
     done = answer("upkeep")
     assert done["after"]["packs"] == 1
     assert done["before"]["packs"] >= 1
-    assert run("upkeep").stdout.startswith("before: 1 packs")
+    assert run("upkeep").stdout.startswith("before: 1 pack of ")
 
 
 def test_doctor_exits_with_1_only_if_there_is_a_problem(repo: Path) -> None:

@@ -1,6 +1,7 @@
 """Cloning a memory with the command, and what is refused."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -204,7 +205,22 @@ def test_the_commands_clone_sync_and_look_after_hubs(team: Team, tmp_path: Path)
     assert json.loads(run(*repo, "hub", "list", "--json")[1])[0]["decides"] is True
     code, _, said = run(*repo, "sync", "hubb")
     assert code == 1
-    assert "There is no hub 'hubb'." in said
+    assert said == "There is no hub 'hubb'.\nfix: The hubs are: backup.\n"
+
+
+def test_a_sync_that_lost_something_names_the_command_that_shows_it(team: Team, tmp_path: Path):
+    made = team.call("record_learning", topic="Queue", content="It is RabbitMQ.")["id"]
+    git(tmp_path, "clone", "-q", "--mirror", str(team.memory.path), "forge.git")
+    place = str(tmp_path / "clone.git")
+    assert run("clone", str(tmp_path / "forge.git"), place)[0] == 0
+    for where, text in ((place, "Kafka"), (str(tmp_path / "forge.git"), "NATS")):
+        change = ("edit", made, "--operation", "find_replace", "--find", "RabbitMQ", "--text", text)
+        assert run("--repo", where, "--project", "web", "--agent", "ann", *change)[0] == 0
+    told = run("--repo", place, "sync")[1].splitlines()
+    command = re.fullmatch(r"hub: kept as a proposal: (.+); 'gitmem get-proposal (.+)' shows it", told[-1])
+    assert command, told
+    shown = run("--repo", place, "--project", "web", "get-proposal", command[2])[1]
+    assert "+It is Kafka." in shown
 
 
 def test_a_forge_that_refuses_hidden_refs_takes_main_and_the_rest_is_said_to_stay_here(team: Team, tmp_path: Path):

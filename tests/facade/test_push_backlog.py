@@ -68,7 +68,7 @@ def test_every_problem_of_an_item_is_told_with_file_field_and_what_would_be_acce
         f"{A_PATH}:2: title is empty; one line of text is accepted",
         f"{A_PATH}:3: status is 'finished', not one of {', '.join(STATUSES)}",
         f"{A_PATH}:4: priority is 'urgent', not one of critical, high, medium, low",
-        f"{A_PATH}:5: assigned_to is 'A B', which is no name: it has other characters than that; 1 to 80 of a-z 0-9 . _ - are accepted",
+        f"{A_PATH}:5: assigned_to is 'A B', which is no name: it has characters that no name has; 1 to 80 of a-z 0-9 . _ - are accepted",
         f"{A_PATH}:6: blocked_by item 'nothing' is 'nothing', which is no id such as 'retry-policy-3fa2b81c'",
     )
 

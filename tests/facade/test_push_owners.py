@@ -76,6 +76,7 @@ def test_what_is_wrong_with_anothers_spec_is_told_beside_whose_it_is(pat: Person
     pat.write("notes.txt", "no place")
     pat.commit()
     homes = "files live at {scope}/knowledge/{memory_type}/{shard}/{id}.md, {scope}/backlog/{shard}/{id}.md, {scope}/memories/{category}/{key}.md"
+    homes += "; an id ends in a dash and eight hex digits, and the shard is the first two of them"
     assert pat.refused() == report(
         f"notes.txt: is no place for a file: {homes}",
         f"{SPEC}: belongs to ann; {ME} may not change or remove it, but ann may",
@@ -174,7 +175,7 @@ def test_a_bad_file_of_owners_is_refused_with_every_problem(pat: Person, ann: Ag
     pat.write("OWNERS.yaml", "teams:\n- name: Core\nentries:\n- owners: [ann]\nhandles:\n- {name: ann, forge: ann}\n")
     pat.commit()
     assert pat.refused() == report(
-        "OWNERS.yaml:1: teams has a name that is 'Core', which is no name: it has other characters than that; 1 to 80 of a-z 0-9 . _ - are accepted",
+        "OWNERS.yaml:1: teams has a name that is 'Core', which is no name: it has characters that no name has; 1 to 80 of a-z 0-9 . _ - are accepted",
         "OWNERS.yaml:3: entries has entry 1 without paths and kinds, which selects nothing",
         "OWNERS.yaml:5: handles has for ann 'ann'; @name, @org/team or an email address is accepted",
     )
@@ -246,7 +247,7 @@ def test_a_proposal_passes_the_rules_about_what_may_be_said(pat: Person):
     assert f"  {GOOD.path}:2: title is empty; one line of text is accepted\n" in said
     assert "  notes.txt: is no place for a file" in said
     assert pat.refused("origin", "HEAD:refs/heads/proposals/Bad") == (
-        "gitmem: 'Bad' cannot be the name of a proposal: it has other characters than that. Nothing was changed.\n"
+        "gitmem: 'Bad' cannot be the name of a proposal: it has characters that no name has. Nothing was changed.\n"
     )
     git(pat.clone, "checkout", "-q", "--orphan", "other")
     git(pat.clone, "rm", "-qrf", ".")

@@ -177,7 +177,8 @@ def _revise(desk: Desk, old: BacklogItem, given: Given, what: str, *, reason: st
     changed, moved_from = changes(old, new), old.project if new.scope != old.scope else None
     unblocked = unblocked_by(desk, [new]) if new.is_closed and not old.is_closed else ()
     more = f"{len(unblocked) - UNBLOCKED_MAX} more are unblocked" if len(unblocked) > UNBLOCKED_MAX else None
-    with desk.transaction(f"backlog: {what} {new.id}: {'; '.join(changed)}", body=reason) as change:
+    details = "" if changed == (what,) else f": {'; '.join(changed)}"
+    with desk.transaction(f"backlog: {what} {new.id}{details}", body=reason) as change:
         return written(
             put(change, old, new), changed=changed, moved_from=moved_from, unblocked=unblocked[:UNBLOCKED_MAX] or None,
             note=more if changed else NOTHING_NEW,

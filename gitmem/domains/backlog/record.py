@@ -10,7 +10,7 @@ from gitmem.domains.backlog.body import Parts, join, split, text_problem, tidy
 from gitmem.domains.knowledge.record import an_id
 from gitmem.memory.gate import BODY_MAX_BYTES
 from gitmem.names import folded
-from gitmem.records.check import a_name, at_most, bytes_at_most, each, if_any, one_line, plain_text
+from gitmem.records.check import a_name, a_tag, at_most, bytes_at_most, each, if_any, one_line, plain_text
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import first_come, furthest, sections
 
@@ -64,7 +64,7 @@ class BacklogItem(Record):
         "who does it", index="keyword", default="", check=if_any(a_name), example="ann", merge=first_come
     )
     tags: tuple[str, ...] = field(
-        "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60))),
+        "words to find it by", index="keyword", default=(), check=(at_most(30), each(a_tag)),
         example=("auth",),
     )  # fmt: skip
     milestone: str = field("what it is planned for", index="keyword", default="", check=(at_most(80), plain_text), example="v2.0")

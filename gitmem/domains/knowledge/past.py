@@ -33,15 +33,16 @@ class Version(Struct, frozen=True):
     subject: str
     verb: str
     session: str
-    path: str
+    path: str | None = None
     approver: str | None = None
     pushed_by: str | None = None
 
 
 class History(Struct, frozen=True):
-    """The versions of a record, newest first."""
+    """The versions of a record, newest first. A version tells its own path only if it stood elsewhere."""
 
     id: str
+    path: str
     versions: tuple[Version, ...]
     count: int
 
@@ -66,12 +67,13 @@ class Blame(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """How two versions of a record differ, as a unified diff."""
+    """How two versions of a record differ, as a unified diff; `note` says why there is none."""
 
     id: str
     from_version: str
     to_version: str
     diff: str
+    note: str | None = None
 
 
 class RecentChange(Struct, frozen=True):
@@ -104,7 +106,8 @@ def history(desk: Desk, id: str, limit: int = 20) -> History:  # noqa: A002  the
     found = versions_of(desk, id)
     cut = found[: checked_limit(limit, 200)]
     approvers, notes = Approvers(desk.memory, _project_of(found[0].path)), Notes(desk.memory.repository)
-    return History(id_at(found[0].path), tuple(_version(each, approvers, notes) for each in cut), len(found))
+    path = found[0].path
+    return History(id_at(path), path, tuple(_version(each, path, approvers, notes) for each in cut), len(found))
 
 
 def versions_of(desk: Desk, record_id: str) -> list[FileVersion]:
@@ -140,11 +143,11 @@ def _project_of(path: str) -> str:
     return path.split("/")[1] if path.startswith("projects/") else SHARED
 
 
-def _version(found: FileVersion, approvers: Approvers, notes: Notes) -> Version:
+def _version(found: FileVersion, current: str, approvers: Approvers, notes: Notes) -> Version:
     trailers, note = found.commit.trailers, notes.of(found.commit.oid)
     return Version(
         found.blob, found.commit.oid, found.commit.author.name, found.commit.time, found.commit.subject,
-        trailers.get("Gitmem-Verb", ""), trailers.get("Gitmem-Session", ""), found.path,
+        trailers.get("Gitmem-Verb", ""), trailers.get("Gitmem-Session", ""), found.path if found.path != current else None,
         approvers.of(found.blob) if found.blob else None, (note.pusher or None) if note else None,
     )
 
@@ -189,7 +192,13 @@ def diff(desk: Desk, id: str, from_version: str = "", to_version: str = "") -> D
     older_default = versions[min(versions.index(newer) + 1, len(versions) - 1)]
     older = pick_version(versions, from_version, older_default)
     text = diff_blobs(desk.memory.repository, older.blob, newer.blob) if older.blob != newer.blob else ""
-    return Difference(id_at(newer.path), older.blob, newer.blob, text)
+    note = None if text else why_no_difference(is_first=newer == versions[-1] and not from_version)
+    return Difference(id_at(newer.path), older.blob, newer.blob, text, note)
+
+
+def why_no_difference(*, is_first: bool) -> str:
+    """What is said instead of an empty diff."""
+    return "there is no version before this one" if is_first else "the two versions are the same"
 
 
 def pick_version(versions: list[FileVersion], wanted: str, default: FileVersion) -> FileVersion:

@@ -14,7 +14,7 @@ from gitmem.memory.find import find_path
 from gitmem.memory.gate import BODY_MAX_BYTES, Change, rule
 from gitmem.memory.settlers import settler
 from gitmem.names import folded, hex_of, now
-from gitmem.records.check import at_most, bytes_at_most, each, not_blank, one_line, plain_text
+from gitmem.records.check import a_tag, at_most, bytes_at_most, each, not_blank, one_line, plain_text
 from gitmem.records.codec import Problem
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import furthest, union
@@ -123,7 +123,7 @@ class Knowledge(Record):
     title: str = field("what it says, in one line", index="title", check=(one_line, at_most(200)), example="Retries need jitter")
     status: Status = field("whether it still holds", index="keyword", default="active", merge=furthest(*STEPS))
     tags: tuple[str, ...] = field(
-        "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60))),
+        "words to find it by", index="keyword", default=(), check=(at_most(30), each(a_tag)),
         example=("network", "retries"),
     )
     files_related: tuple[str, ...] = field(

@@ -211,7 +211,8 @@ def _open(desk: Desk, wanted: str) -> Standing:
 
 def _check_member(desk: Desk, found: Standing, what: str) -> None:
     if not may_review(desk.view(), found.paths, desk.agent):
-        raise MayNotReview(what, desk.agent, _admins(desk, found))
+        where = "a project" if found.project == SHARED else found.project
+        raise MayNotReview(f"{what}: only members of {where} who are not pending review it", desk.agent, _admins(desk, found))
 
 
 def _admins(desk: Desk, found: Standing) -> list[str]:

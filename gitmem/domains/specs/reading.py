@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from gitmem.desk import Desk
+from gitmem.domains.knowledge.past import why_no_difference
 from gitmem.domains.people import check_known
 from gitmem.domains.specs.json_schema import Finding, errors_of
 from gitmem.domains.specs.naming import find_spec, specs_in
@@ -67,12 +68,13 @@ class SpecList(Struct, frozen=True):
 
 
 class SpecDifference(Struct, frozen=True):
-    """How two versions of a spec differ, as a unified diff."""
+    """How two versions of a spec differ, as a unified diff; `note` says why there is none."""
 
     name: str
     from_version: str
     to_version: str
     diff: str
+    note: str | None = None
 
 
 class Validated(Struct, frozen=True):
@@ -203,7 +205,8 @@ def diff_spec(desk: Desk, name: str, from_version: str = "", to_version: str = "
     before = known[min(known.index(newer.release) + 1, len(known) - 1)]
     older = pick(current, versions, from_version or before).record
     text = diff_blobs(desk.memory.repository, older.version, newer.version) if older.version != newer.version else ""
-    return SpecDifference(current.known_as, older.release, newer.release, text)
+    note = None if text else why_no_difference(is_first=newer.release == known[-1] and not from_version)
+    return SpecDifference(current.known_as, older.release, newer.release, text, note)
 
 
 @verb()

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gitmem.domains.specs.release import a_release, order, raised
 from gitmem.memory.gate import BODY_MAX_BYTES
-from gitmem.records.check import a_name, at_most, bytes_at_most, each, not_blank, one_line, plain_text
+from gitmem.records.check import a_name, a_tag, at_most, bytes_at_most, each, not_blank, plain_text
 from gitmem.records.kind import Record, field, kind
 from gitmem.records.merging import Along, greatest_by
 from gitmem.records.shape import Json
@@ -33,7 +33,7 @@ class Versioned(Record):
     release: str = field("its version, which only rises", check=a_release, example="1.2.0", merge=greatest_by(order))
     owner: str = field("who may change it", index="keyword", check=a_name, example="ann")
     tags: tuple[str, ...] = field(
-        "words to find it by", index="keyword", default=(), check=(at_most(30), each(one_line), each(at_most(60)))
+        "words to find it by", index="keyword", default=(), check=(at_most(30), each(a_tag))
     )
     created: datetime | None = field("when it was first defined", default=None)
     content: str = field(

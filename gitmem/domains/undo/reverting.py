@@ -18,9 +18,10 @@ from gitmem.git.repository import MAIN, run_git
 from gitmem.memory.caller import GITMEM_PERSON
 from gitmem.memory.find import id_at
 from gitmem.memory.gate import GateRefused
-from gitmem.names import parse_when, shown
+from gitmem.names import format_time, parse_when, shown
 from gitmem.verbs import verb
 
+JOINING = "start_session"
 _SHOWN = 10
 
 
@@ -146,8 +147,11 @@ def _revert_agent(desk: Desk, agent: str, since: str, dry_run: bool) -> Reverted
     view = desk.view()
     history = desk.memory.repository.log(view.commit) if view.commit else iter(())
     lately = takewhile(lambda each: each.time >= moment, history)
-    # a merge brings in what others wrote
-    theirs = [each for each in lately if each.author.name == agent and len(each.parents) < 2]
+    # a merge brings in what others wrote, and who joined is a member for an admin to remove
+    theirs = [
+        each for each in lately
+        if each.author.name == agent and len(each.parents) < 2 and each.trailers.get("Gitmem-Verb") != JOINING
+    ]
     steps = [(step, each.oid) for each in theirs for step in steps_of(view.objects.changes(each))]
     if not steps:
         raise NotFound(f"{shown(agent)} changed nothing since {since}.", fix="recent_changes(agent=...) lists what they did.")
@@ -155,7 +159,8 @@ def _revert_agent(desk: Desk, agent: str, since: str, dry_run: bool) -> Reverted
     for step, oid in steps:
         taken.take_back(step, oid)
     _check_rights(desk, {agent}, [*taken.touched, *_paths(step for step, _ in steps)])
-    return _land(desk, taken, f"revert what {agent} did since {since}", (agent, f"What {agent} did since {since}"), dry_run)
+    what = f"what {agent} did since {format_time(moment)}"  # an age says nothing to who reads the log later
+    return _land(desk, taken, f"revert {what}", (agent, f"W{what[1:]}"), dry_run)
 
 
 def _paths(steps: Iterable[Step]) -> set[str]:
