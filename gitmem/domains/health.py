@@ -86,7 +86,7 @@ def _unknown(tips: dict[str, str]) -> Iterator[Finding]:
 
 def objects(repository: Repository) -> Iterator[Finding]:
     """Objects that are damaged or missing, as git itself finds in reading every one of them."""
-    said = _fsck(repository)
+    said = fsck(repository)
     damaged = damaged_objects(repository, said)
     for path in damaged:
         what = f"{path.relative_to(repository.path)} is damaged"
@@ -100,7 +100,8 @@ def objects(repository: Repository) -> Iterator[Finding]:
         yield Finding("objects", "ok", f"all objects of {MAIN} and of every other ref are whole")
 
 
-def _fsck(repository: Repository) -> str:
+def fsck(repository: Repository) -> str:
+    """What git says of objects that are damaged or missing; "" if all are whole."""
     try:
         run_git(repository.path, "fsck", "--full", "--no-dangling", "--no-progress")
     except GitFailed as error:
@@ -110,5 +111,5 @@ def _fsck(repository: Repository) -> str:
 
 def damaged_objects(repository: Repository, said: str | None = None) -> list[Path]:
     """The files of loose objects that git cannot read, by what its fsck said."""
-    told = _fsck(repository) if said is None else said
+    told = fsck(repository) if said is None else said
     return sorted({repository.path / found["path"] for found in _CORRUPT.finditer(told)})

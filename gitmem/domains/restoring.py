@@ -12,6 +12,7 @@ from msgspec import Struct
 import gitmem.domains.kinds  # noqa: F401  declares the record kinds and the gate's rules
 from gitmem import founding
 from gitmem.domains.backup import ARCHIVE, FORMAT_VERSION, LOG, is_kept
+from gitmem.domains.health import fsck
 from gitmem.errors import Refused
 from gitmem.git import bundles
 from gitmem.git.ancestry import is_ancestor
@@ -95,7 +96,8 @@ def restore(files: Sequence[Path], folder: Path, progress: Progress, *, as_it_is
         written = _unpacked(found, Repository.init(place), progress)
         memory, _ = founding.found(place)
         with closing(memory):
-            problems = (*_fsck(place), *map(str, _gate_problems(memory)))
+            objects = (f"git fsck: {line}" for line in fsck(memory.repository).splitlines()[:_SHOWN])
+            problems = (*objects, *map(str, _gate_problems(memory)))
             if problems and not as_it_is:
                 raise NotAsItShouldBe(problems)
             count = sum(1 for _ in memory.view().files())
@@ -171,14 +173,6 @@ def _set_settings(about: dict[str, object], repository: Repository) -> None:
     for name, value in settings if isinstance(settings, list) else ():
         if isinstance(name, str) and isinstance(value, str) and is_kept(name):
             run_git(repository.path, "config", "--add", name, value)
-
-
-def _fsck(path: Path) -> list[str]:
-    try:
-        run_git(path, "fsck", "--full", "--no-dangling", "--no-progress")
-    except GitFailed as error:
-        return [f"git fsck: {line}" for line in error.message.splitlines()[:_SHOWN]]
-    return []
 
 
 def _gate_problems(memory: Memory) -> list[Problem]:
