@@ -205,7 +205,7 @@ class Refs:
         seen, since = _identity(lock), time.monotonic()
         while True:
             try:
-                return os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+                return os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             except FileExistsError:
                 if (current := _identity(lock)) != seen:
                     seen, since = current, time.monotonic()
