@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from gitmem.founding import found
 from gitmem.git import bundles, remote
 from gitmem.git.history import log
+from gitmem.git.objects import UnreadableObject
+from gitmem.git.refs import UnreadableRef
 from gitmem.git.repository import MAIN, GitFailed, NoGit, NotReadable, NotTrusted, OtherFormat, Repository, is_vacant, run_git
 from gitmem.git.worktrees import tree_of_files
 from tests.conftest import git
@@ -125,6 +128,7 @@ def test_where_git_does_nothing_for_another_users_repository_it_is_said_what_hel
 
 @contextmanager
 def unreadable(folder: Path) -> Iterator[None]:
+    mode = folder.stat().st_mode & 0o777
     folder.chmod(0)
     if os.geteuid() == 0:  # who may read everything
         os.seteuid(1)
@@ -134,7 +138,7 @@ def unreadable(folder: Path) -> Iterator[None]:
             os.seteuid(0)
     else:
         yield
-    folder.chmod(0o755)
+    folder.chmod(mode)
 
 
 def test_what_may_not_be_read_is_said_to_be_unreadable_and_not_damaged(tmp_path: Path):
@@ -145,6 +149,34 @@ def test_what_may_not_be_read_is_said_to_be_unreadable_and_not_damaged(tmp_path:
             Repository(path)
     with unreadable(path), pytest.raises(NotReadable):
         is_vacant(path)
+
+
+def test_files_that_may_not_be_read_are_not_taken_for_lost(tmp_path: Path):
+    made, _ = found(tmp_path / "memory.git")
+    head, pack = made.head(), made.repository.objects.packs()[0].with_suffix(".pack")
+    made.close()
+    repository = Repository(made.path)
+    with unreadable(pack), pytest.raises(UnreadableObject, match="Permission denied"):
+        repository.objects.commit(head)
+    with unreadable(made.path / MAIN), pytest.raises(UnreadableRef, match="Permission denied"):
+        repository.refs.read(MAIN)
+    assert repository.objects.commit(head).oid == head
+
+
+def test_too_many_open_files_are_not_taken_for_a_damaged_repository(tmp_path: Path):
+    repository = found(tmp_path / "memory.git")[0].repository
+    head = repository.refs.read(MAIN)
+    repository.objects.close()
+    repository = Repository(repository.path)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        with pytest.raises(UnreadableRef, match="Too many open files"):
+            repository.refs.read(MAIN)
+        with pytest.raises(UnreadableObject, match="Too many open files"):
+            repository.objects.commit(head or "")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.mark.parametrize(("shared", "files", "folders"), [("group", 0o040, 0o070), ("all", 0o044, 0o075)])
