@@ -7,7 +7,7 @@ from pathlib import Path
 from gitmem import assets
 from gitmem.errors import Refused
 from gitmem.git.hooking import MARK, OURS, hook_text, refreshing
-from gitmem.git.repository import Repository
+from gitmem.git.repository import Repository, is_vacant
 from gitmem.git.steps import take
 from gitmem.memory.caller import GITMEM
 from gitmem.memory.memory import FOUNDING, Memory
@@ -29,13 +29,13 @@ class NotEmpty(Refused):
 
 def found(path: Path) -> tuple[Memory, bool]:
     """The memory at `path`, made if there is none; whether it was made. Doing it again changes nothing."""
-    existed = path.exists() and any(path.iterdir()) if path.is_dir() or not path.exists() else True
+    is_new = is_vacant(path)
     Repository.init(path)
     memory = Memory(path)
     install_hooks(memory.repository)
     if not memory.head():
         _first_commit(memory)
-    return memory, not existed
+    return memory, is_new
 
 
 def _first_commit(memory: Memory) -> None:

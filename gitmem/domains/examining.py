@@ -16,8 +16,7 @@ from gitmem.errors import GitmemError
 from gitmem.git.maintenance import LOOSE_MAX, LOOSE_REFS_MAX, PACKS_MAX
 from gitmem.git.repository import SETTINGS, Repository, run_git
 from gitmem.index.follower import opened
-from gitmem.index.schema import SCHEMA_VERSION
-from gitmem.index.store import Damaged, Missing, Store
+from gitmem.index.store import Damaged, Missing, Store, place_of
 from gitmem.memory import settings
 from gitmem.memory.memory import Memory
 
@@ -153,7 +152,7 @@ def _space(memory: Memory) -> Iterator[Finding]:
 def _index(memory: Memory) -> Iterator[Finding]:
     head = memory.head()
     try:
-        base = opened(Store(memory.repository.private / f"index-v{SCHEMA_VERSION}"), memory)
+        base = opened(Store(place_of(memory.repository)), memory)
     except Missing:
         yield Finding("index", "ok", "there is none yet; the first search builds it")
     except Damaged as damage:

@@ -3,6 +3,7 @@
 Nothing else is imported here, so that a command loads what it needs itself and no more.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,23 @@ SPECIAL: dict[str, tuple[str, str]] = {
     "verify": ("gitmem.facade.cli_backup:verify", "Check all history for who wrote what, and whether they might."),
     "bisect": ("gitmem.facade.cli_bisect:bisect", "Find the commit with which a script began to fail."),
 }
+
+
+# What the machine refuses for reasons of its own, wherever in a command that is.
+_OF_THE_MACHINE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG}
+)
+
+
+class NotPossibleThere(GitmemError):
+    """The machine does not let a command read or write a file."""
+
+    def __init__(self, error: OSError) -> None:
+        where = f"{str(error.filename)[:200]}: " if error.filename else ""
+        super().__init__(
+            f"{where}{error.strerror or error}.",
+            fix="See who may read and write there and whether there is space, or name another place.",
+        )
 
 
 class Commands(click.Group):
@@ -108,6 +126,8 @@ class Commands(click.Group):
             return INTERRUPTED
         except GitmemError as error:
             return _refused(error)
+        except OSError as error:
+            return _refused(NotPossibleThere(error)) if error.errno in _OF_THE_MACHINE else _bug(error)
         except Exception as error:  # noqa: BLE001  the outermost layer: whatever it is goes to the log
             return _bug(error)
         return code if isinstance(code, int) else DONE

@@ -22,7 +22,9 @@ PATIENCE_SECONDS = 60.0  # while a server tends the same memory
 
 def _found_if_missing(path: Path) -> None:
     """Create the memory if there is none: an existing one is opened faster without a look at its hooks."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    from gitmem.git.repository import is_vacant
+
+    if is_vacant(path):
         from gitmem.founding import found
 
         memory, _ = found(path)

@@ -1,5 +1,6 @@
 """What holds for each ref that a push wants to move: main and proposals, other branches, tags, what agents coordinate with."""
 
+import re
 from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
@@ -28,6 +29,8 @@ _MENDING = {
     True: "mend the files, commit (or amend), and push again",
     False: f"push what is yours, and mend what else is listed; {SPEAKING}",
 }
+# What git itself calls so, and what it takes for the whole name of another ref.
+_MEANS_MORE = re.compile(r"([A-Z]+_)?HEAD$|(refs|heads|tags|remotes)/")
 _LOOKED_AT_MOST = 5000  # commits
 _TOLD_MOST = 5
 _SPEC_HOMES = {"specs": Spec.home, "state": State.home}
@@ -37,11 +40,26 @@ Reasons = Iterator[str]
 
 def reasons_of(push: Push, update: Update) -> Reasons:
     """The reasons to refuse one of the updates of a push."""
+    if not update.is_gone and _is_ambiguous(push, update.ref):
+        name = update.ref.removeprefix("refs/").partition("/")[2]
+        yield (
+            f"gitmem: with {shown(update.ref, 100)}, nobody's git would know any more what {shown(name, 100)} stands for. "
+            "Nothing was changed.\nfix: choose another name."
+        )
+        return
     for prefix, rule in _BY_REF.items():
         if update.ref.startswith(prefix):
             yield from rule(push, update)
             return
     yield f"gitmem: {shown(update.ref, 100)} is no branch, tag or note; a memory keeps nothing else. Nothing was changed."
+
+
+def _is_ambiguous(push: Push, ref: str) -> bool:
+    """Whether the name of a branch or tag stands for something else, too: others' `git push origin main` would fail."""
+    family, _, name = ref.removeprefix("refs/").partition("/")
+    if family == "tags" and (f"refs/heads/{name}" == MAIN or push.repository.refs.read(f"refs/heads/{name}")):
+        return True
+    return family in ("heads", "tags") and bool(_MEANS_MORE.match(name))
 
 
 def _to_main(push: Push, update: Update) -> Reasons:

@@ -46,6 +46,17 @@ class MissingObject(GitmemError):
         )
 
 
+class UnreadableObject(GitmemError):
+    """An object may well be there, but the files that objects are in cannot be read now."""
+
+    def __init__(self, oid: str, error: OSError) -> None:
+        where = f" ({error.filename})" if error.filename else ""
+        super().__init__(
+            f"The object {oid} cannot be read: {error.strerror or error}{where}.",
+            fix="Nothing need be lost: see who may read its file, and how many files a process may have open (ulimit -n).",
+        )
+
+
 class LeftOut(MissingObject):
     """A partial clone left the object out, and cannot get it now."""
 
@@ -252,8 +263,9 @@ class Objects:
         self.ask_for: Callable[[str], bool] | None = None  # gets an object that a partial clone left out
 
     def read(self, oid: str) -> tuple[ObjectType, bytes]:
-        """Type and bytes of any object. Raises MissingObject."""
+        """Type and bytes of any object. Raises MissingObject, UnreadableObject."""
         name = ObjectID(oid.encode())
+        failed: Exception | None = None
         with self._reading:
             for _ in range(_READ_TRIES):
                 for store in self._stores:
@@ -261,12 +273,15 @@ class Objects:
                         number, data = store.get_raw(name)
                     except KeyError:
                         continue
-                    except (OSError, PackFileDisappeared):
+                    except (OSError, PackFileDisappeared) as error:
                         # Upkeep, ours or git's, replaced the pack between look-up and opening: its
                         # successor is already there, so a fresh look at the folder finds the object.
+                        failed = error
                         break
                     return _TYPE_NAMES[number], data
                 self._reopen()
+        if isinstance(failed, OSError) and not isinstance(failed, FileNotFoundError):
+            raise UnreadableObject(oid, failed)
         if self.ask_for and self.ask_for(oid):
             with self._reading:
                 self._reopen()

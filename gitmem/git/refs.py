@@ -35,6 +35,16 @@ class BrokenRef(GitmemError):
         )
 
 
+class UnreadableRef(GitmemError):
+    """A ref may well be in order, but its file cannot be read now."""
+
+    def __init__(self, name: str, error: OSError) -> None:
+        super().__init__(
+            f"{name} cannot be read: {error.strerror or error}.",
+            fix="See who may read its file, and how many files a process may have open (ulimit -n).",
+        )
+
+
 class NotFlushed(GitmemError):
     """A ref was moved, the disk did not confirm it, and it could not be moved back."""
 
@@ -57,7 +67,7 @@ class Refs:
         self._pushes: dict[str, tuple[_Stamp, dict[str, tuple[str, datetime]]]] = {}
 
     def read(self, name: str) -> str | None:
-        """The object id that a ref holds, or None. Symbolic refs are followed. Raises BrokenRef."""
+        """The object id that a ref holds, or None. Symbolic refs are followed. Raises BrokenRef, UnreadableRef."""
         for _ in range(5):
             if ".." in name or "\0" in name:
                 return None  # git has no such names, and they would lead out of the refs
@@ -66,6 +76,8 @@ class Refs:
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 # Packing writes packed-refs before it removes the loose file, so this order misses nothing.
                 return self._read_packed().get(name)
+            except OSError as error:
+                raise UnreadableRef(name, error) from error
             if not text.startswith("ref: "):
                 if not _OID.fullmatch(text):
                     raise BrokenRef(name, f"its file holds {shown(text)}, which is no object id")
@@ -205,7 +217,7 @@ class Refs:
         seen, since = _identity(lock), time.monotonic()
         while True:
             try:
-                return os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+                return os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             except FileExistsError:
                 if (current := _identity(lock)) != seen:
                     seen, since = current, time.monotonic()

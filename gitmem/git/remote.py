@@ -13,7 +13,7 @@ from typing import IO, Literal
 from msgspec import Struct, field
 
 from gitmem.errors import GitmemError
-from gitmem.git.repository import git_program, run_git
+from gitmem.git.repository import UNTRUSTED, NotTrusted, git_program, run_git
 from gitmem.names import shown
 
 # Told while objects travel: what is being done, how much of it is done, and how much there is.
@@ -208,6 +208,8 @@ class Remote(Struct, frozen=True):
     def _error(self, what: str, said: str) -> GitmemError:
         if _NO_SPACE.search(said):
             return DiskFull(said)
+        if found := UNTRUSTED.search(said):
+            return NotTrusted(found[1])
         for pattern, error in _ERRORS:
             if pattern.search(said):
                 return error(self.url, _BOILERPLATE.sub("", f"\n{said}").strip().removeprefix("fatal: ") or said)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -53,6 +54,36 @@ class NotARepository(GitmemError):
         )
 
 
+class NotReadable(GitmemError):
+    """The repository is there, and whoever runs gitmem may not read it."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(
+            f"{place} cannot be read: permission denied.",
+            fix="Ask its owner to let you read it, or name a memory of your own with --repo or GITMEM_REPO.",
+        )
+
+
+class OtherFormat(GitmemError):
+    """A repository that keeps objects or refs in another way than gitmem does."""
+
+    def __init__(self, path: Path, name: str, value: str) -> None:
+        super().__init__(
+            f"{path} has {name} = {value}, and gitmem reads and writes only SHA-1 objects and refs in files.",
+            fix="Make a new one with 'gitmem init PATH', which sets these as they have to be.",
+        )
+
+
+class NotTrusted(GitmemError):
+    """Git does nothing in a repository that belongs to another user."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"{place} belongs to another user, and git does nothing there unless you say that you trust them.",
+            fix=f"If you do: git config --global --add safe.directory {shlex.quote(place)}",
+        )
+
+
 class ShallowHistory(GitmemError):
     """A question about a time that a shallow clone does not have."""
 
@@ -84,7 +115,12 @@ class Repository:
     """An open bare repository."""
 
     def __init__(self, path: Path, *, alternates: tuple[Path, ...] = ()) -> None:
-        self.path = _checked(path)
+        try:
+            self.path = _checked(path)
+            _check_format(self.path)
+            self.is_shared = _shared(self.path)
+        except PermissionError as error:
+            raise NotReadable(Path(error.filename)) from None
         self.objects = Objects(self.path / "objects", alternates=alternates)
         if self.is_partial:
             self.objects.ask_for = self._fetched
@@ -100,18 +136,20 @@ class Repository:
             if not path.exists():
                 raise NotARepository(path, f"nothing can be made there: {error.strerror}") from None
         with alone_at(path):  # agents' servers start together on a new memory
-            if path.is_dir() and not any(path.iterdir()):
+            if is_vacant(path):
                 run_git(path, "init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
             repository = cls(path)
             repository.configure()
         return repository
 
     def configure(self) -> None:
-        """Set what gitmem needs to be set, where it is not."""
+        """Set what gitmem needs to be set, where it is not. Raises NotTrusted."""
         current = dict(self.settings())
         for name, value in SETTINGS:
             if current.get(name.lower()) != value:
                 run_git(self.path, "config", name, value)
+        if not self.refs.read("HEAD"):  # made by hand for another branch, clones would come without a file
+            run_git(self.path, "symbolic-ref", "HEAD", MAIN)
 
     def settings(self) -> list[tuple[str, str]]:
         """What its own configuration says, in order: some names stand there more than once."""
@@ -159,7 +197,16 @@ class Repository:
                     heappush(waiting, (-self.objects.commit(parent).time.timestamp(), len(seen), parent))
 
 
+def is_vacant(path: Path) -> bool:
+    """Whether there is nothing at a path, or an empty folder. Raises NotReadable."""
+    try:
+        return not any(path.iterdir()) if path.is_dir() else not path.exists()
+    except PermissionError:
+        raise NotReadable(path) from None
+
+
 def _checked(path: Path) -> Path:
+    """The whole path of a repository. Raises NotARepository, PermissionError."""
     path = path.expanduser().absolute()
     if not path.exists():
         raise NotARepository(path, "there is nothing")
@@ -169,7 +216,28 @@ def _checked(path: Path) -> Path:
         raise NotARepository(path, "it has a worktree; gitmem keeps its memory in a bare one")
     if not ((path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()):
         raise NotARepository(path, "it lacks HEAD, objects or refs")
+    for each in (path / "objects", path / "refs"):  # what cannot be listed would look like what is not there
+        os.scandir(each).close()
     return path
+
+
+def _check_format(path: Path) -> None:
+    """Raises OtherFormat: what gitmem would write there, git could not read."""
+    text = (path / "config").read_text("utf-8", "replace")
+    for name, value in re.findall(r"^\s*(objectformat|refstorage)\s*=\s*(\S+)", text, re.IGNORECASE | re.MULTILINE):
+        if value.lower() not in ("sha1", "files"):
+            raise OtherFormat(path, name, value)
+
+
+def _shared(path: Path) -> bool:
+    """Whether core.sharedRepository shares it with other users. If so, they may read and write what this process writes."""
+    text = (path / "config").read_text("utf-8", "replace")
+    value = next(reversed(re.findall(r"^\s*sharedrepository\s*=\s*(\w+)", text, re.IGNORECASE | re.MULTILINE)), "").lower()
+    mode = _SHARED_MODES.get(value) or (int(value, 8) if re.fullmatch("0?[67][0-7]{2}", value) else 0)
+    if others := mode & 0o066:
+        # git sets the mode of each file that it makes; the mask does the same for all of ours, and for folders
+        os.umask(os.umask(0o077) & ~(others | (others & 0o044) >> 2))
+    return bool(others)
 
 
 def git_version() -> tuple[int, ...]:
@@ -191,7 +259,7 @@ def run_git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
         env=git_environment(),
     )
     if done.returncode:
-        raise GitFailed(arguments, done.stderr)
+        raise _failure(folder, arguments, done.stderr)
     return done.stdout
 
 
@@ -201,6 +269,18 @@ def ask_git(folder: Path, *arguments: str) -> str:
         return run_git(folder, *arguments).rstrip("\n")
     except GitFailed:
         return ""
+
+
+def _failure(folder: Path, arguments: tuple[str, ...], said: str) -> GitmemError:
+    if found := UNTRUSTED.search(said):
+        return NotTrusted(found[1])
+    # `git config` says no more than that there is no repository
+    if "only be used inside a git repository" in said and arguments[:2] != ("rev-parse", "--git-dir"):
+        try:
+            run_git(folder, "rev-parse", "--git-dir")
+        except GitmemError as error:
+            return error
+    return GitFailed(arguments, said)
 
 
 def written_in(folder: Path, *range_: str) -> list[str]:
@@ -218,6 +298,12 @@ def _is_plain_merge(folder: Path, oid: str, parents: list[str]) -> bool:
         return False
 
 
+# The words of core.sharedRepository, and the modes that they stand for.
+_SHARED_MODES = {
+    **dict.fromkeys(("group", "true", "yes", "on", "1"), 0o660), **dict.fromkeys(("all", "world", "everybody", "2"), 0o664),
+}
+# What git says of a repository of another user's, and its place.
+UNTRUSTED = re.compile(r"dubious ownership in repository at '([^'\n]*)'")
 # What says how git works on this machine, for all repositories.
 _OF_THE_MACHINE = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH"})
 
@@ -228,5 +314,8 @@ def git_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in _OF_THE_MACHINE} | {
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
+        # gitmem reads and writes no other format, whatever a person has set for new repositories
+        "GIT_DEFAULT_HASH": "sha1",
+        "GIT_DEFAULT_REF_FORMAT": "files",
         "GIT_NO_REPLACE_OBJECTS": "1",  # refs/replace, which anyone may push, must not change what history tells
     }

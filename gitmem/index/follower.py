@@ -20,7 +20,7 @@ from gitmem.index.changes import Changes
 from gitmem.index.overlay import Overlay
 from gitmem.index.passages import Change, Passage
 from gitmem.index.schema import SCHEMA_VERSION
-from gitmem.index.store import NOTHING, Base, Damaged, Edits, Store
+from gitmem.index.store import NOTHING, Base, Damaged, Edits, Store, place_of
 from gitmem.memory.memory import Memory
 from gitmem.memory.view import Place, View
 
@@ -83,7 +83,7 @@ class Follower:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._store = Store(memory.repository.private / f"index-v{SCHEMA_VERSION}")
+        self._store = Store(place_of(memory.repository))
         self._changes = Changes(memory)
         self._growing = threading.RLock()
         self._writing = threading.Lock()

@@ -18,10 +18,11 @@ from filelock import Timeout
 from msgspec import Struct, field
 
 from gitmem.git.locking import PrivateLock
+from gitmem.git.repository import Repository
 from gitmem.index.known import Known
 from gitmem.index.passages import Change, Passage, key_of
 from gitmem.index.question import Clause, Word
-from gitmem.index.schema import SENTINEL, TEXT_FIELDS, schema, stemming
+from gitmem.index.schema import SCHEMA_VERSION, SENTINEL, TEXT_FIELDS, schema, stemming
 
 log = logging.getLogger(__name__)
 
@@ -120,8 +121,14 @@ def _stamp(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def place_of(repository: Repository) -> Path:
+    """Where the index of a repository is. Users who share one have an index each: tantivy lets nobody else read its files."""
+    of_whom = f"-{os.getuid()}" if repository.is_shared else ""
+    return repository.private / f"index-v{SCHEMA_VERSION}{of_whom}"
+
+
 class Store:
-    """The index folder of one repository, shared by all processes that use the repository."""
+    """The index folder of one repository, shared by all processes of a user that use the repository."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -42,7 +42,8 @@ class StorageFailed(GitmemError):
     """The disk did not take a write."""
 
     def __init__(self, error: OSError) -> None:
+        where = f" ({error.filename})" if error.filename else ""
         super().__init__(
-            f"The memory could not be written: {error.strerror or error}. Nothing of this change is kept.",
+            f"The memory could not be written: {error.strerror or error}{where}. Nothing of this change is kept.",
             fix="Free space or make the repository's folder writable, then repeat the call.",
         )

@@ -202,6 +202,25 @@ def test_history_blame_and_diff_tell_who_changed_what(team: Team):
     assert team.call("diff", id=made)["diff"].splitlines()[-2:] == ["-Two.", "+Second."]
 
 
+def test_a_commit_of_a_clock_that_was_wrong_does_not_hide_what_changed_before_it(team: Team):
+    learn(team)
+    with team.memory.transaction(team.memory.view(), Caller("ann"), "long ago, says the clock") as change:
+        change.time = now() - timedelta(days=400)
+        change.put(Knowledge(scope="projects/web", id="note-12345678", title="Note", content="Noted."))
+    told = [each["subject"] for each in team.call("recent_changes")["changes"]]
+    assert told[:2] == ["long ago, says the clock", "learning: Retries back off"]
+
+
+def test_recent_changes_end_with_what_is_too_old(team: Team):
+    for days in range(40, 0, -1):
+        with team.memory.transaction(team.memory.view(), Caller("ann"), f"{days} days ago") as change:
+            change.time = now() - timedelta(days=days)
+            change.put(Knowledge(scope="projects/web", id="note-12345678", title="Note", content=f"Noted {days}."))
+    told = [each["subject"] for each in team.call("recent_changes", since="3d")["changes"]]
+    assert told[:2] == ["1 days ago", "2 days ago"]
+    assert "4 days ago" not in told
+
+
 def test_recent_changes_of_somebody_who_never_changed_anything_are_refused(team: Team):
     team.call("project", arguments={"action": "add_agent", "name": "web"}, member="ben")
     founder = git(team.memory.path, "log", "--format=%an", "--max-parents=0", "main").strip()

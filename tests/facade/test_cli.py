@@ -43,6 +43,15 @@ def test_the_package_runs_as_the_command() -> None:
     assert done.stdout == gitmem("--version").stdout != ""
 
 
+def test_what_the_machine_refuses_is_said_and_is_no_failure_inside(repo: Path, tmp_path: Path) -> None:
+    place = str(tmp_path / ("x" * 300))  # no file may be called so; who runs this may be root, who may write everywhere
+    for arguments in (["backup", place], ["restore", place, str(tmp_path / "back.git")], ["hub", "add", place], ["init", place]):
+        done = gitmem(*arguments)
+        assert done.returncode == 1, (arguments, done.stderr)
+        assert "File name too long" in done.stderr, arguments
+        assert "\nfix: " in done.stderr, arguments
+
+
 def test_a_new_memory_learns_something_and_finds_it_again(tmp_path: Path) -> None:
     path = str(tmp_path / "new.git")
     made = gitmem("init", path)

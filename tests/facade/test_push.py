@@ -341,6 +341,23 @@ def test_a_ref_that_would_stand_in_gitmems_way_is_refused(pat: Person, ref: str)
     assert pushed == f"gitmem: {ref!r} is no ref that gitmem keeps. Nothing was changed.\n"
 
 
+@pytest.mark.parametrize("ref", ["tags/main", "tags/side", "heads/HEAD", "tags/FETCH_HEAD", "heads/refs/heads/main", "tags/heads/main"])
+def test_a_name_that_git_would_take_for_another_refs_is_refused_and_can_be_removed(pat: Person, memory: Path, ref: str):
+    assert pat.push("origin", "HEAD:refs/heads/side") == "accepted"
+    assert pat.refused("origin", f"HEAD:refs/{ref}") == (
+        f"gitmem: with 'refs/{ref}', nobody's git would know any more what {ref.partition('/')[2]!r} stands for. "
+        "Nothing was changed.\nfix: choose another name.\n"
+    )
+    if ref.startswith("heads/"):
+        git(memory, "update-ref", f"refs/{ref}", "main")  # as it may have come in without the gate
+        assert pat.push("origin", f":refs/{ref}") == "accepted"
+
+
+@pytest.mark.parametrize("ref", ["tags/main-1", "heads/ahead", "heads/main2", "tags/head/1"])
+def test_a_name_that_only_resembles_another_refs_is_accepted(pat: Person, ref: str):
+    assert pat.push("origin", f"HEAD:refs/{ref}") == "accepted"
+
+
 @pytest.mark.parametrize("project", ["WEB", "con", "a b", "nobody-made-this"])
 def test_a_record_in_a_project_that_cannot_be_or_is_not_is_refused(pat: Person, project: str):
     path = GOOD.path.replace("projects/web", f"projects/{project}")

@@ -21,6 +21,7 @@ from gitmem.verbs import VERSION_MIN, checked_limit, verb
 
 PATHS_MAX = 20  # of one commit, in recent_changes
 LOOKED_AT_MOST = 5000  # commits that recent_changes walks through
+STRAYS_MOST = 16  # commits with too early a time that it passes on its way to others
 
 
 class Version(Struct, frozen=True):
@@ -258,15 +259,21 @@ def _commits_since(desk: Desk, view: View, since: str) -> Iterator[Commit]:
     stop = "" if moment else desk.memory.commit_named(since)
     pushes = desk.memory.repository.refs.pushes(view.place.ref) if moment else {}
     before, arrived = "", None
+    strays: list[Commit] = []  # too old by their own time; if what they stand on is not, a clock was wrong
     for commit in desk.memory.repository.log(view.commit, limit=LOOKED_AT_MOST):
         # what a push brought may have been committed long before, elsewhere: it counts from its arrival
         if commit.oid == before:
             before, arrived = "", None
         if commit.oid in pushes:
             before, arrived = pushes[commit.oid]
-        if commit.oid == stop or (moment and (arrived or commit.time) < moment):
+        if commit.oid == stop:
             return
-        yield commit
+        strays.append(commit)
+        if moment is None or (arrived or commit.time) >= moment:
+            yield from strays
+            strays.clear()
+        elif len(strays) > STRAYS_MOST:
+            return
 
 
 def touches(view: View, commit: Commit, scopes: Collection[str]) -> bool:
