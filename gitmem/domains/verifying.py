@@ -160,7 +160,7 @@ class _Judge:
             edits = {path: edit for path, edit in edits.items() if objects.entry(tree, path) != edit.new}
         return gate.Change(
             before, edits, self._caller(commit, name), objects.blob, forced=True, several=True,
-            reviewed=frozenset(edits) if reviewed else frozenset(),
+            reviewed=frozenset(edits) if reviewed else frozenset(), made=commit.time,
         )
 
     def _caller(self, commit: Commit, name: str) -> Caller:
