@@ -81,6 +81,15 @@ def test_a_worker_that_is_started_in_the_session_of_another_is_not_taken_for_it(
     assert told(verified(team)) == []
 
 
+def test_who_got_the_right_after_it_was_proposed_may_have_let_it_in(team: Team) -> None:
+    for name in ("bob", "cy"):
+        team.call("project", action="add_agent", name="web", member=name)
+    asked = team.call("guidelines", agent="cy", arguments={"action": "set", "name": "small", "rule": "One thing a commit."})
+    team.call("project", arguments={"action": "update_agent", "name": "web", "member": "bob", "tier": "admin"})
+    assert team.call("approve_proposal", agent="bob", id=asked["proposal"])["status"] == "merged"
+    assert told(verified(team)) == []
+
+
 def test_what_verbs_and_upkeep_write_is_in_order(team: Team, prepared: dict[str, str]) -> None:  # noqa: F811
     for name in CALLS:
         given = arguments_of(VERBS[name], prepared)
