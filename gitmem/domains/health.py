@@ -79,7 +79,9 @@ def _unknown(tips: dict[str, str]) -> Iterator[Finding]:
         family, _, rest = name.removeprefix(_RECORDS).partition("/")
         if not name.startswith(_RECORDS) or name.startswith(ARCHIVES):
             continue
-        if family not in families or any(name_problem(part) for part in rest.split("/")):
+        # what proposals to several projects are kept under is no name that a project can have
+        is_kept = rest == "shared" or not any(name_problem(part) for part in rest.split("/"))
+        if family not in families or not is_kept:
             what = f"{shown(name, 100)} is no ref that gitmem keeps"
             yield Finding("refs", "warning", what, "See what it is; gitmem leaves it alone.")
 

@@ -51,7 +51,8 @@ def _worker(desk: Desk, agent: str, spawned_by: str) -> Joined:
     if name == desk.agent:
         return Joined(desk.caller)
     note = f"You are a worker and work as {name}: pass session_id with every call, or you are taken for {desk.agent}."
-    return Joined(replace(desk.caller, name=name, proof="declared"), note)
+    # a session that the call came with is of who starts the worker
+    return Joined(replace(desk.caller, name=name, proof="declared", session=""), note)
 
 
 def _is_taken(desk: Desk, name: str) -> bool:

@@ -11,6 +11,7 @@ from functools import cached_property
 from importlib.metadata import version
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 import gitmem.domains.kinds  # noqa: F401  declares the record kinds and the gate's rules
 from gitmem.domains.ownership.signers import keyring
@@ -127,7 +128,11 @@ class _Judge:
         problems = self._problems(step)
         if problems and (reviewer := self._reviewer(step)):
             # who took it over answers for it; what it says must be right all the same
-            problems = gate.check(self._change(step, reviewer, reviewed=reviewer != step.commit.author.name))
+            change = self._change(step, reviewer, reviewed=reviewer != step.commit.author.name)
+            problems = gate.check(change)
+            if problems and (merge := self._let_in.get(step.commit.oid)):
+                # what counts is whether they might when they did, which they may have got the right to since it was proposed
+                problems = gate.check(replace(change, before=self._memory.view(commit=merge.parents[0])))
         yield from (_fault(step, problem.path, str(problem)) for problem in problems)
 
     def _reviewer(self, step: _Step) -> str:
@@ -158,7 +163,7 @@ class _Judge:
             edits = {path: edit for path, edit in edits.items() if objects.entry(tree, path) != edit.new}
         return gate.Change(
             before, edits, self._caller(commit, name), objects.blob, forced=True, several=True,
-            reviewed=frozenset(edits) if reviewed else frozenset(),
+            reviewed=frozenset(edits) if reviewed else frozenset(), made=commit.time,
         )
 
     def _caller(self, commit: Commit, name: str) -> Caller:

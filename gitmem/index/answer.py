@@ -180,7 +180,8 @@ class Answer:
                 hits = search(limit)
             kept = self._unmasked(hits)
             everything = len(hits.rows) < limit
-            if everything or len(kept) >= wanted or limit >= size:
+            # an estimate from a few hits too many would fall short, and whoever turns pages would miss the last
+            if everything or limit >= size or (len(kept) >= wanted and hits.count > 4 * limit):
                 break
             limit *= 4
         by_key = self._with_overlaid(kept, new)

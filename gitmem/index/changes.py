@@ -55,9 +55,28 @@ class Changes:
         found = last_changes(self._memory.repository, new, there) if new else {}
         return {path: Change(change.time, change.author) for path, change in found.items()}
 
-    def streamed(self, old: str, new: str) -> Edits:
-        """Edits for the index itself: each path with its passages now, without keeping anything in memory."""
-        return self._streamed(new, self._objects.differences(self.tree(old), self.tree(new)))
+    def streamed(self, old: str, new: str, touched: Iterable[str] = ()) -> Edits:
+        """Edits for the index itself: each path with its passages now, without keeping anything in memory.
+
+        Of the `touched` paths also those that say the same again: who changed them last is another one.
+        """
+        differing = self.between(old, new)
+        again = set(touched) - {path for path, _, _ in differing}
+        return self._streamed(new, [*differing, *self._as_they_are(new, again)])
+
+    def _as_they_are(self, commit: str, paths: Iterable[str]) -> list[Difference]:
+        tree = self.tree(commit)
+        entries = ((path, self._objects.entry(tree, path)) for path in sorted(paths)) if tree else ()
+        return [(path, entry, entry) for path, entry in entries if entry is not None]
+
+    def back(self, old: str, new: str, touched: Iterable[str]) -> list[Edit]:
+        """The edits from an index that is ahead to an earlier commit; `touched` are the paths that were changed since.
+
+        What says the same again has another last change there, and so has what was removed and brought back.
+        """
+        differing = self.between(old, new)
+        again = set(touched) - {path for path, _, _ in differing}
+        return [*self.edits(old, new, differing), *self.edits("", new, self._as_they_are(new, again))]
 
     def everything(self, commit: str) -> tuple[Edits, int]:
         """The same of all files of a commit, and how many these are."""

@@ -206,7 +206,8 @@ class Follower:
         key = (epoch.base.commit, view.commit)
         if key not in self._apart:
             overlay = Overlay(epoch.base.commit)
-            overlay.grow(view.commit, self._changes.edits(epoch.base.commit, view.commit))
+            since = epoch.base.touched_since(self._memory.repository.objects.commit(view.commit).time)
+            overlay.grow(view.commit, self._changes.back(epoch.base.commit, view.commit, since))
             while len(self._apart) >= _KEPT:
                 self._apart.pop(next(iter(self._apart)))
             self._apart[key] = _Epoch(epoch.base, overlay)
@@ -315,7 +316,8 @@ class Follower:
             base = self._opened()
             target = self._folded_to(base)
             if target:
-                self._adopt(self._store.apply(base, self._changes.streamed(base.commit, target), target))
+                touched = {edit.path for _, edits in self._epochs[0].overlay.after(base.commit) for edit in edits}
+                self._adopt(self._store.apply(base, self._changes.streamed(base.commit, target, touched), target))
         except Damaged as damage:
             log.info("the search index is rebuilt: %s", damage)
             self._adopt(self._build(self._memory.head(), None))

@@ -102,6 +102,16 @@ class Base(Struct, frozen=True):
     paths: Known[Any, list[str]] = field(default_factory=Known)  # of records, by filter
     touched: Known[str, tuple[datetime, str] | None] = field(default_factory=Known)  # when and by whom, by path
 
+    def touched_since(self, moment: datetime) -> list[str]:
+        """The paths of the records that were last changed then or later. Raises Damaged."""
+        kind, least = tantivy.FieldType.Integer, int(moment.timestamp())
+        later = tantivy.Query.range_query(schema(), "updated", kind, lower_bound=least)
+        first = tantivy.Query.term_query(schema(), "part", 0)
+        both = tantivy.Query.boolean_query([(tantivy.Occur.Must, later), (tantivy.Occur.Must, first)])
+        with READING:
+            found = self.searcher.search(both, max(1, self.records))
+            return [str(self.searcher.doc(address).get_first("path")) for _, address in found.hits]
+
     def intact(self) -> bool:
         """Whether the files still are what they were when they were opened."""
         try:

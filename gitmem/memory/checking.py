@@ -29,7 +29,9 @@ def check(repository: Repository, base: str, tree: str, caller: Caller | None = 
     settings_of(before)
     edits = {path: gate.Edit(was, now) for path, was, now in repository.objects.differences(before.tree, tree)}
     asks = caller or Caller("unknown", "push")
-    problems = gate.check(gate.Change(before, edits, asks, repository.objects.blob, proposed=caller is None))
+    # a whole memory has come about in many steps, and what one of them named, a later one may have removed
+    change = gate.Change(before, edits, asks, repository.objects.blob, several=not base, proposed=caller is None)
+    problems = gate.check(change)
     return Checked(len(edits), _in_order(problems))
 
 

@@ -6,6 +6,7 @@ run in a verb's transaction, in the pre-receive hook, and on what is checked or 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -13,7 +14,7 @@ from gitmem.errors import Refused
 from gitmem.git.objects import FILE, Entry
 from gitmem.memory.caller import Caller
 from gitmem.memory.view import View
-from gitmem.names import counted, name_problem, shown
+from gitmem.names import counted, name_problem, now, shown
 from gitmem.records.codec import Decoded, Problem
 from gitmem.records.kind import KINDS, kind_at
 
@@ -54,6 +55,12 @@ class Change(Struct, frozen=True):
     several: bool = False  # it is many steps in one: what one of them named, a later one may have taken away
     proposed: bool = False
     reviewed: frozenset[str] = frozenset()
+    made: datetime | None = None  # when, if it is judged afterwards
+
+    @property
+    def moment(self) -> datetime:
+        """The time at which it has to be right."""
+        return self.made or now()
 
     @property
     def asks_who(self) -> bool:

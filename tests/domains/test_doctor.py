@@ -285,6 +285,12 @@ def test_a_ref_that_gitmem_does_not_keep_is_told_of(team: Team) -> None:
     assert mend(team.memory.path)[0] == ()
 
 
+def test_the_ref_of_proposals_about_several_projects_is_one_that_gitmem_keeps(team: Team) -> None:
+    team.call("store", title="t", content="c", scope="shared", as_proposal=True)
+    assert "refs/gitmem/reviews/shared" in team.memory.repository.refs.list("refs/")
+    assert not [each for each in examine(team.memory.path).findings if each.state != "ok"]
+
+
 def test_the_command_says_what_it_would_mend_and_mends_it_when_told(team: Team) -> None:
     path = str(team.memory.path)
     (team.memory.path / "hooks/pre-receive").unlink()

@@ -482,3 +482,15 @@ def test_every_filter_of_a_search_is_told(team: Team):
     learn(team)
     found = team.call("query", query="retries", statuses=["expired"], updated_within_days=1, tags=["x"])
     assert found["searched"] == "0 records in web and shared, only status expired, tag x, changed in the last 1 day"
+
+
+def test_what_was_archived_and_is_superseded_is_as_if_it_had_never_been_archived(team: Team):
+    old = team.call("store", title="Old", content="x", tags=["net"])["id"]
+    team.call("archive_by_tag", tag="net")
+    team.call("store", title="New", content="y", supersedes=old)
+    path = f"projects/web/knowledge/learning/{old[-8:-6]}/{old}.md"
+    before = git(team.memory.path, "show", f"main:{path}")
+    assert "restores_to" not in before
+    team.call("archive_by_tag", tag="net")
+    team.call("restore_by_tag", tag="net")
+    assert git(team.memory.path, "show", f"main:{path}") == before

@@ -1,5 +1,8 @@
 """Verifying the history: what verbs, pushes and upkeep write is in order; what came in past the gate is told of."""
 
+import re
+import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from gitmem.memory.caller import GITMEM_PERSON
 from gitmem.memory.memory import Memory
 from gitmem.memory.rerooting import begin_anew
 from gitmem.memory.view import Place
-from gitmem.names import now
+from gitmem.names import format_time, now, parse_time
 from gitmem.verbs import VERBS
 from tests.conftest import Team, git
 
@@ -53,6 +56,38 @@ def commit(clone: Path, path: str, text: str, *, author: str = "Pat Person", mes
 def past_the_gate(team: Team, clone: Path) -> None:
     """Let the clone's main in as somebody does who writes into the repository itself."""
     git(team.memory.path, "fetch", "-q", str(clone), "main:main")
+
+
+def a_day_earlier(path: Path, ref: str) -> None:
+    """Let all that a ref holds have happened a day earlier."""
+    text = git(path, "fast-export", ref)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]{8}Z", lambda found: format_time(parse_time(found[0]) - timedelta(days=1)), text)
+    text = re.sub(r"(?m)^((?:author|committer) .*> )(\d+)", lambda found: f"{found[1]}{int(found[2]) - 86400}", text)
+    subprocess.run(["git", "-C", str(path), *UNGUARDED, "fast-import", "--force", "--quiet"], input=text, text=True, check=True)
+
+
+def test_a_lock_that_was_renewed_in_time_is_in_order_when_its_time_is_over(team: Team) -> None:
+    team.call("lock_files", files=["src/"], reason="moving", ttl_minutes=60)
+    team.call("renew_locks", ttl_minutes=600)
+    a_day_earlier(team.memory.path, "refs/gitmem/locks/web")
+    assert team.call("get_locks")["your_locks"][0]["expired"]
+    assert told(verified(team)) == []
+
+
+def test_a_worker_that_is_started_in_the_session_of_another_is_not_taken_for_it(team: Team) -> None:
+    session = team.call("start_session", task_description="lead")["session_id"]
+    worker = team.call("start_session", session=session, spawned_by="ann", task_description="part")
+    assert worker["agent"] == "worker_ann"
+    assert told(verified(team)) == []
+
+
+def test_who_got_the_right_after_it_was_proposed_may_have_let_it_in(team: Team) -> None:
+    for name in ("bob", "cy"):
+        team.call("project", action="add_agent", name="web", member=name)
+    asked = team.call("guidelines", agent="cy", arguments={"action": "set", "name": "small", "rule": "One thing a commit."})
+    team.call("project", arguments={"action": "update_agent", "name": "web", "member": "bob", "tier": "admin"})
+    assert team.call("approve_proposal", agent="bob", id=asked["proposal"])["status"] == "merged"
+    assert told(verified(team)) == []
 
 
 def test_what_verbs_and_upkeep_write_is_in_order(team: Team, prepared: dict[str, str]) -> None:  # noqa: F811

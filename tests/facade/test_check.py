@@ -57,6 +57,18 @@ def test_a_clone_and_a_memory_without_problems(clone: Path, team: Team):
     assert gitmem(clone, "check", str(team.memory.path)) == f"{count(clone)} files, no problem\n"
 
 
+def test_what_was_named_and_removed_since_is_no_problem_of_the_whole(team: Team):
+    old = team.call("record_learning", topic="Old", content="x")["id"]
+    new = team.call("store", title="New", content="y", supersedes=old)["id"]
+    needed, waits = (team.call("add_backlog_item", title=title)["id"] for title in ("Needed", "Waits"))
+    team.call("update_backlog_item", id=waits, blocked_by=[needed])
+    for item in (needed, waits):
+        team.call("complete_backlog_item", id=item)
+    for gone in (new, needed):
+        team.call("delete", id=gone, reason="not needed any more")
+    assert gitmem(team.memory.path, "check").endswith(" files, no problem\n")
+
+
 def test_files_are_checked_as_they_stand_in_the_clone_and_nothing_is_left_in_it(clone: Path):
     write(clone / BAD, BAD_TEXT)
     write(clone / "notes.txt", "mine\n")

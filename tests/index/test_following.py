@@ -105,6 +105,26 @@ def test_after_more_commits_than_are_gone_through_one_by_one_the_index_is_folded
     assert index.search("beta", view=memory.view()).total == 10
 
 
+def test_what_was_changed_back_was_last_changed_by_whoever_did_that(memory: Memory, write: Write, open_index: Open) -> None:
+    record = write("Port", "alpha", by="ada")
+    index = open_index(memory)
+    index.search("alpha", view=memory.view())
+    write("Port", "beta", id=record.id, by="bob")
+    write("Port", "alpha", id=record.id, by="eve")
+
+    def last(view: View) -> list[str]:
+        told = index.touched(record.path, view=view)
+        return [told[1] if told else "", *(hit.updated_by for hit in index.search("port", view=view).hits)]
+
+    assert last(memory.view()) == ["eve", "eve"]
+    assert index.fold()
+    assert last(memory.view()) == ["eve", "eve"]
+    parents = memory.repository.objects.commit(memory.head()).parents
+    first = memory.repository.objects.commit(parents[0]).parents[0]
+    assert last(memory.view(commit=first)) == ["ada", "ada"]
+    assert last(memory.view(commit=parents[0])) == ["bob", "bob"]
+
+
 def test_main_set_back_is_searched_right_and_folded(memory: Memory, write: Write, open_index: Open) -> None:
     write("First", "alpha")
     before = memory.head()

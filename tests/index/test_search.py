@@ -102,6 +102,19 @@ def test_a_deleted_record_is_not_found(memory: Memory, index: Index, write: Writ
     assert index.search("alpha", view=memory.view()).searched == 1
 
 
+def test_pages_of_long_records_end_only_where_there_is_no_more(memory: Memory, index: Index, write: Write) -> None:
+    long = "\n\n".join(f"## Part {number}\n\n" + "alpha beta gamma " * 60 for number in range(5))
+    for number in range(5):
+        write(f"Long {number}", long)
+    for number in range(4):
+        write(f"Short {number}", "Of alpha there is one word among many others here.")
+    index.rebuild()
+    first = index.search("alpha", view=memory.view(), limit=5)
+    assert (len(first.hits), first.total) == (5, 9)
+    pages = [index.search("alpha", view=memory.view(), limit=5, offset=offset) for offset in (0, 5)]
+    assert len({hit.path for page in pages for hit in page.hits}) == 9
+
+
 def test_an_old_commit_is_answered_as_it_was(memory: Memory, index: Index, write: Write, delete) -> None:
     record = write("Port", "alpha", by="bob")
     then = memory.view()

@@ -180,5 +180,5 @@ def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
 
 def _supersede(desk: Desk, change: Transaction, old_id: str, new: str) -> str:
     old = desk.view().get(Knowledge, find_path(desk.view(), old_id, scope=desk.scope))
-    change.put(replace(old, status="superseded", superseded_by=new))
+    change.put(replace(old, status="superseded", superseded_by=new, restores_to=""))
     return old.id

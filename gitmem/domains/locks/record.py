@@ -192,7 +192,7 @@ def _written(change: Change) -> Iterator[Lock]:
 def _goes_on(change: Change, lock: Lock) -> bool:
     """Whether a lock is the grant that it was, with another time."""
     before = change.before.record(lock.path)
-    return isinstance(before, Lock) and (before.fence, before.mode) == (lock.fence, lock.mode) and before.holds_at(now())
+    return isinstance(before, Lock) and (before.fence, before.mode) == (lock.fence, lock.mode) and before.holds_at(change.moment)
 
 
 def _fence_after(change: Change) -> int:

@@ -48,7 +48,7 @@ class Received(Struct, frozen=True):
 
 
 class Messages(Struct, frozen=True):
-    """Messages, how many are listed, and how many there are of that sort in all."""
+    """Messages, how many are listed, and how many there are of that sort: in all, or from the cursor on."""
 
     messages: tuple[Received, ...]
     count: int
