@@ -74,15 +74,19 @@ def _caller(name: str) -> "Caller | None":
 
 
 def _checked(site: "Site", base: str, caller: "Caller | None") -> "Checked":
+    from gitmem.git.ancestry import is_ancestor, is_next
     from gitmem.git.repository import Repository, run_git
     from gitmem.git.worktrees import tree_of_files
     from gitmem.memory.checking import check as checked
 
     start = _branched_off(site, base) if base else ""
+    # what is not committed yet is the only step, or goes with the one there is
+    several = bool(start) and not is_ancestor(site.top, "HEAD", start) and not is_next(site.top, start, "HEAD")
     if site.role == "memory":
-        return checked(Repository(site.common), start, run_git(site.common, "rev-parse", "HEAD^{tree}").strip(), caller)
+        tree = run_git(site.common, "rev-parse", "HEAD^{tree}").strip()
+        return checked(Repository(site.common), start, tree, caller, several=several)
     with tree_of_files(site.top) as (tree, objects):
-        return checked(Repository(site.common, alternates=(objects,)), start, tree, caller)
+        return checked(Repository(site.common, alternates=(objects,)), start, tree, caller, several=several)
 
 
 def _branched_off(site: "Site", base: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gitmem.domains.files  # noqa: F401  declares the record kinds of `main` and the gate's rules
 from gitmem.facade.verdict import Verdict
-from gitmem.git.ancestry import merge_base
+from gitmem.git.ancestry import is_next, merge_base
 from gitmem.git.repository import MAIN, NO_COMMIT, PROPOSALS, Repository, ask_git, run_git
 from gitmem.memory.caller import Caller
 from gitmem.memory.checking import Checked, check, report
@@ -44,7 +44,8 @@ def _pushed(remote: str, new: str, ref: str, old: str) -> Verdict:
     if not proposed and base != known:
         return Verdict()  # git will refuse it: there is something new that has to be fetched first
     tree = run_git(Path.cwd(), "rev-parse", f"{new}^{{tree}}").strip()
-    found = check(_repository(), base, tree, None if proposed else _caller())
+    several = not is_next(Path.cwd(), base, new)
+    found = check(_repository(), base, tree, None if proposed else _caller(), several=several)
     return _verdict(found, "push", "mend the files, commit (or amend), and push again")
 
 

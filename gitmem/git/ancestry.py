@@ -15,6 +15,11 @@ def merge_base(folder: Path, one: str, other: str) -> str:
     return next(iter(merge_bases(folder, one, other)), "") if one and other else ""
 
 
+def is_next(folder: Path, old: str, new: str) -> bool:
+    """Whether a commit stands right on another, and on no other beside it."""
+    return ask_git(folder, "rev-parse", f"{new}^@") == old
+
+
 def is_ancestor(folder: Path, old: str, new: str) -> bool:
     """Whether `new` has `old` in its history, or is it."""
     return old == new or merge_bases(folder, old, new) == [old]

@@ -117,11 +117,13 @@ class Repository:
     def __init__(self, path: Path, *, alternates: tuple[Path, ...] = ()) -> None:
         try:
             self.path = _checked(path)
-            _check_format(self.path)
-            self.is_shared = _shared(self.path)
+            config = _config_of(self.path)
         except PermissionError as error:
             raise NotReadable(Path(error.filename)) from None
+        _check_format(self.path, config)
+        self.is_shared = _share(config)
         self.objects = Objects(self.path / "objects", alternates=alternates)
+        self.is_partial = "promisor = true" in config  # old versions of files were left out when it was cloned
         if self.is_partial:
             self.objects.ask_for = self._fetched
         self.refs = Refs(self.path)
@@ -155,11 +157,6 @@ class Repository:
         """What its own configuration says, in order: some names stand there more than once."""
         listing = run_git(self.path, "config", "--local", "--list", "-z")
         return [item.partition("\n")[::2] for item in listing.split("\0")[:-1]]
-
-    @property
-    def is_partial(self) -> bool:
-        """Whether old versions of files were left out when it was cloned."""
-        return "promisor = true" in (self.path / "config").read_text("utf-8", "replace")
 
     def _fetched(self, oid: str) -> bool:
         """Have git get an object that was left out; False if that cannot be done now."""
@@ -221,18 +218,24 @@ def _checked(path: Path) -> Path:
     return path
 
 
-def _check_format(path: Path) -> None:
+def _config_of(path: Path) -> str:
+    # read as text, since to ask git takes longer than all else that it takes to open a repository
+    try:
+        return (path / "config").read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _check_format(path: Path, config: str) -> None:
     """Raises OtherFormat: what gitmem would write there, git could not read."""
-    text = (path / "config").read_text("utf-8", "replace")
-    for name, value in re.findall(r"^\s*(objectformat|refstorage)\s*=\s*(\S+)", text, re.IGNORECASE | re.MULTILINE):
+    for name, value in re.findall(r"^\s*(objectformat|refstorage)\s*=\s*(\S+)", config, re.IGNORECASE | re.MULTILINE):
         if value.lower() not in ("sha1", "files"):
             raise OtherFormat(path, name, value)
 
 
-def _shared(path: Path) -> bool:
+def _share(config: str) -> bool:
     """Whether core.sharedRepository shares it with other users. If so, they may read and write what this process writes."""
-    text = (path / "config").read_text("utf-8", "replace")
-    value = next(reversed(re.findall(r"^\s*sharedrepository\s*=\s*(\w+)", text, re.IGNORECASE | re.MULTILINE)), "").lower()
+    value = next(reversed(re.findall(r"^\s*sharedrepository\s*=\s*(\w+)", config, re.IGNORECASE | re.MULTILINE)), "").lower()
     mode = _SHARED_MODES.get(value) or (int(value, 8) if re.fullmatch("0?[67][0-7]{2}", value) else 0)
     if others := mode & 0o066:
         # git sets the mode of each file that it makes; the mask does the same for all of ours, and for folders

@@ -1,5 +1,6 @@
 """Answering a question from a snapshot: tantivy's hits and the overlay's, on one scale, one hit a record."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cached_property, partial
@@ -180,15 +181,14 @@ class Answer:
                 hits = search(limit)
             kept = self._unmasked(hits)
             everything = len(hits.rows) < limit
-            # an estimate from a few hits too many would fall short, and whoever turns pages would miss the last
-            if everything or limit >= size or (len(kept) >= wanted and hits.count > 4 * limit):
+            if everything or len(kept) >= wanted or limit >= size:
                 break
             limit *= 4
         by_key = self._with_overlaid(kept, new)
         total = len(by_key)
         if not everything and kept:
-            # records that lie beyond what was looked at, estimated from those that were
-            total += max(0, round((hits.count - len(hits.rows)) * len(kept) / len(hits.rows)))
+            # records that lie beyond what was looked at, estimated from those that were; at least one, for who turns pages
+            total += max(0, math.ceil((hits.count - len(hits.rows)) * len(kept) / len(hits.rows)))
         return by_key, total, 0.0 if everything else hits.rows[-1][0]
 
     def _unmasked(self, hits: Hits) -> dict[int, Candidate]:

@@ -20,17 +20,17 @@ class Checked(Struct, frozen=True):
     problems: tuple[Problem, ...]
 
 
-def check(repository: Repository, base: str, tree: str, caller: Caller | None = None) -> Checked:
+def check(repository: Repository, base: str, tree: str, caller: Caller | None = None, *, several: bool = False) -> Checked:
     """Check what differs between a commit ("" for nothing at all) and a tree. Raises NewerFormat.
 
-    Without a `caller`, nothing is said about who may do it.
+    Without a `caller`, nothing is said about who may do it. `several`: it came about in several steps, and what one of
+    them named, a later one may have removed; a whole memory did.
     """
     before = View(repository.objects, ParsedFiles(), MAIN_PLACE, base)
     settings_of(before)
     edits = {path: gate.Edit(was, now) for path, was, now in repository.objects.differences(before.tree, tree)}
     asks = caller or Caller("unknown", "push")
-    # a whole memory has come about in many steps, and what one of them named, a later one may have removed
-    change = gate.Change(before, edits, asks, repository.objects.blob, several=not base, proposed=caller is None)
+    change = gate.Change(before, edits, asks, repository.objects.blob, several=several or not base, proposed=caller is None)
     problems = gate.check(change)
     return Checked(len(edits), _in_order(problems))
 

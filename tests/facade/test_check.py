@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from gitmem import assets
 from gitmem.domains.knowledge.record import Knowledge
@@ -196,6 +197,19 @@ def test_good_commits_and_pushes_pass_also_of_part_of_the_files(clone: Path, tea
     assert team.call("get_by_id", id=good().id)["title"] == "By hand 1"
     assert "cannot be deleted" in run(clone, "git", "push", "-q", "origin", ":main").stderr
     assert run(clone, "git", "push", "-q", "origin", "HEAD:refs/heads/feature").returncode == 0
+
+
+def test_what_one_commit_names_and_the_next_removes_passes_as_it_does_in_the_memory(clone: Path):
+    gitmem(clone, "hooks", "install", "--yes")
+    put_good(clone, 1)
+    put_good(clone, 2)
+    assert run(clone, "git", "push", "-q").stderr == ""
+    put(clone, good(1).path, encode(replace(good(1), status="superseded", superseded_by=good(2).id)).decode())
+    git(clone, "rm", "-q", good(2).path)
+    assert "which is no record's id" in gitmem(clone, "check", "--base", "origin/main", code=1)
+    git(clone, "commit", "-qm", "not needed", "--no-verify")
+    assert gitmem(clone, "check", "--base", "origin/main").endswith("2 files, no problem\n")
+    assert run(clone, "git", "push", "-q").stderr == ""
 
 
 def test_the_hooks_run_in_a_worktree_of_the_clone(clone: Path, tmp_path: Path):

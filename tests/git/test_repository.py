@@ -90,6 +90,13 @@ def test_a_memory_is_what_gitmem_can_write_whatever_a_person_has_set(tmp_path: P
     assert len(git(tmp_path / "memory.git", "rev-parse", MAIN).strip()) == 40
 
 
+def test_a_repository_without_a_config_is_read_all_the_same(tmp_path: Path):
+    memory, _ = found(tmp_path / "memory.git")
+    (memory.path / "config").unlink()
+    repository = Repository(memory.path)
+    assert (repository.refs.read(MAIN), repository.is_shared, repository.is_partial) == (memory.head(), False, False)
+
+
 def test_a_clone_of_a_repository_that_was_made_for_another_branch_has_its_files(tmp_path: Path):
     git(tmp_path, "init", "-q", "--bare", "--initial-branch=master", "made.git")
     found(tmp_path / "made.git")[0].close()
