@@ -157,7 +157,7 @@ class Desk:
             return
         self._asked.add(place)
         if agreement.catch_up(place.ref):
-            raise Stale(place.ref, self.memory.head(place), ["the hub"])
+            raise Stale(self.memory.head(place), ["the hub"])
 
     @property
     def local_only(self) -> str | None:
@@ -196,14 +196,15 @@ class Desk:
         """
         with ExitStack() as stack:
             for self.attempt in range(TRIES):
+                if self.attempt == QUEUE_AFTER:
+                    # those who lost several times stand in line: racing on, each would mostly undo the others' work
+                    stack.enter_context(self.memory.writer.in_line())
+                    self.restart()
                 try:
                     return part()
                 except Stale as stale:
                     lost = stale
-                if self.attempt + 1 == QUEUE_AFTER:
-                    # those who lost several times stand in line: racing on, each would mostly undo the others' work
-                    stack.enter_context(self.memory.writer.in_line(lost.ref))
-                self.restart()
+                    self.restart()
         raise Conflict(
             f"{what} lost the race for {', '.join(lost.paths)} {TRIES} times; the memory is now at {lost.tip[:10]}. "
             "Nothing of this was written.",

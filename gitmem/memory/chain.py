@@ -27,7 +27,7 @@ class Chain:
     def add(self, pending: PendingCommit) -> str:
         """Append a commit; its id, "" if it would change nothing. Raises Stale if what it read has changed."""
         if pending.base != self.head and (changed := self._changed(pending)):
-            raise Stale(pending.ref, self.head, changed)
+            raise Stale(self.head, changed)
         tree, new = graft(self._objects, self._tree, pending.edits)
         if tree == self._tree and not pending.merges:
             return ""

@@ -29,11 +29,10 @@ class PendingCommit(Struct, frozen=True):
 
 
 class Stale(Exception):
-    """Somebody else changed what the pending commit had read: it must be made again from the `tip` of its `ref`."""
+    """Somebody else changed what the pending commit had read: it must be made again from `tip`."""
 
-    def __init__(self, ref: str, tip: str, paths: list[str]) -> None:
+    def __init__(self, tip: str, paths: list[str]) -> None:
         super().__init__(f"{', '.join(paths)} changed")
-        self.ref = ref
         self.tip = tip
         self.paths = paths
 

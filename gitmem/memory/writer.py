@@ -73,7 +73,6 @@ class Writer:
         self._holding = threading.Lock()
         self._line = threading.RLock()  # who stands in line may have a part of the call stand in line again
         self._line_across_processes = PrivateLock(repository.private / "line.lock", thread_local=False)
-        self._first: tuple[int, str] = (0, "")  # the thread that is first in line, and the ref where all others let it go ahead
 
     def land(self, pending: PendingCommit) -> str:
         """Commit what is pending durably; the id of its commit, "" if it changes nothing.
@@ -81,7 +80,7 @@ class Writer:
         Raises Stale if what it read has changed, StorageFailed if the disk refuses.
         """
         waiting = _Waiting(pending)
-        leads = self._join(waiting, pending.ref)
+        leads = self._join(waiting)
         try:
             if not leads:
                 waiting.turn.wait()
@@ -94,12 +93,11 @@ class Writer:
             raise waiting.error
         return waiting.commit
 
-    def _join(self, waiting: _Waiting, ref: str = "") -> bool:
-        """Get into the queue, behind who is first in line for the ref; whether that means to lead."""
+    def _join(self, waiting: _Waiting) -> bool:
+        """Get into the queue; whether that means to lead."""
         with self._changed:
-            self._changed.wait_for(lambda: not ref or ref != self._first[1] or self._first[0] == threading.get_ident())
             self._queue.append(waiting)
-            self._changed.notify_all()
+            self._changed.notify()
             leads, self._is_led = not self._is_led, True
         return leads
 
@@ -117,24 +115,13 @@ class Writer:
             self._leave(waiting, leads=leads or waiting.turn.is_set())
 
     @contextmanager
-    def in_line(self, ref: str = "") -> Iterator[None]:
+    def in_line(self) -> Iterator[None]:
         """Stand in line with all others, of all processes, who lost races: one at a time is in the block.
 
-        Meanwhile no other process writes, and no other thread to `ref`: it would be those who never stood in line
-        who win again.
+        No other process writes meanwhile: it would be those who never stood in line who win again.
         """
         with self._line, self._line_across_processes.acquire(poll_interval=0.002), self._apart():
-            before = self._let_first(threading.get_ident(), ref)
-            try:
-                yield
-            finally:
-                self._let_first(*before)
-
-    def _let_first(self, thread: int, ref: str) -> tuple[int, str]:
-        with self._changed:
-            before, self._first = self._first, (thread, ref)
-            self._changed.notify_all()
-        return before
+            yield
 
     @contextmanager
     def _apart(self) -> Iterator[None]:

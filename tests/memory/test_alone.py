@@ -2,27 +2,21 @@
 
 import subprocess
 import threading
-from contextlib import suppress
 
 import pytest
 
 from gitmem.domains.sessions import LiveSession, place_of
 from gitmem.memory.caller import Caller
 from gitmem.memory.memory import Memory
-from gitmem.memory.pending import PendingCommit, Stale
-from gitmem.memory.view import Place
+from gitmem.memory.pending import PendingCommit
 from tests.proofs.workers import Worker, agent, make
 
 WEB = place_of("web")
 
 
-def write(memory: Memory, number: int, place: Place = WEB) -> None:
-    with memory.transaction(memory.view(place), Caller("ann"), f"write {number}") as change:
+def write(memory: Memory, number: int) -> None:
+    with memory.transaction(memory.view(WEB), Caller("ann"), f"write {number}") as change:
         change.put(LiveSession(scope="projects/web", id=f"web_ann_{number:04x}", agent="ann"))
-
-
-def subjects(memory: Memory, place: Place = WEB) -> list[str]:
-    return [each.subject for each in memory.repository.log(memory.head(place))]
 
 
 def test_nobody_writes_while_one_is_alone_and_all_do_afterwards(memory: Memory):
@@ -88,64 +82,21 @@ def test_another_process_waits_too(memory: Memory):
         assert len(worker.finish()) == 1
 
 
-def test_who_stands_in_line_is_overtaken_by_nobody_and_holds_up_nobody_who_writes_elsewhere(memory: Memory):
+def test_who_stands_in_line_is_not_overtaken_by_other_processes_and_holds_up_none_of_the_own(memory: Memory):
     write(memory, 0)
     other = Memory(memory.path)  # has file locks of its own, as another process does
-    overtaking = [threading.Thread(target=write, args=(each, number)) for number, each in enumerate((other, memory), start=1)]
-    elsewhere = threading.Thread(target=write, args=(memory, 3, place_of("shop")))
-    with memory.writer.in_line(WEB.ref):
-        for each in overtaking:
-            each.start()
-            each.join(0.05)
-        elsewhere.start()
-        elsewhere.join(10)
-        write(memory, 4)
-        assert subjects(memory) == ["write 4", "write 0"]
-        assert subjects(memory, place_of("shop")) == ["write 3"]
-    for each in overtaking:
-        each.join(10)
-    assert sorted(subjects(memory)[:2]) == ["write 1", "write 2"]
+    overtaking = threading.Thread(target=write, args=(other, 1))
+    own = threading.Thread(target=write, args=(memory, 2))
+    with memory.writer.in_line():
+        overtaking.start()
+        overtaking.join(0.05)
+        own.start()
+        own.join(10)
+        write(memory, 3)
+        assert [each.subject for each in memory.repository.log(memory.head(WEB))] == ["write 3", "write 2", "write 0"]
+    overtaking.join(10)
+    assert next(iter(memory.repository.log(memory.head(WEB)))).subject == "write 1"
     other.close()
-
-
-def test_who_stands_in_line_loses_no_race_to_those_who_go_on_racing(memory: Memory):
-    write(memory, 0)
-    is_over = threading.Event()
-
-    def race(number: int) -> None:
-        while not is_over.is_set():
-            with suppress(Stale):
-                count_up(memory, f"racer {number}")
-
-    racers = [threading.Thread(target=race, args=(number,)) for number in range(4)]
-    for each in racers:
-        each.start()
-    lost = []
-    for _ in range(10):
-        with memory.writer.in_line(WEB.ref):
-            lost.append(lost_races(memory))
-    is_over.set()
-    for each in racers:
-        each.join()
-    assert max(lost) <= 1  # to one that was being written already
-
-
-def count_up(memory: Memory, subject: str) -> None:
-    """A write that reads what all others write."""
-    view = memory.view(WEB)
-    with memory.transaction(view, Caller("ann"), subject) as change:
-        count = len(list(view.records(LiveSession)))
-        change.put(LiveSession(scope="projects/web", id=f"web_ann_{count:08x}", agent="ann"))
-
-
-def lost_races(memory: Memory) -> int:
-    for lost in range(100):
-        try:
-            count_up(memory, "in line")
-        except Stale:
-            continue
-        return lost
-    raise AssertionError("never won")
 
 
 def test_a_listener_that_fails_does_not_hurt_the_write(memory: Memory, caplog: pytest.LogCaptureFixture):
