@@ -15,7 +15,6 @@ from gitmem.records.kind import Kind
 
 BODY_MAX = 2000  # characters of a reason in a commit's message
 TRIES = 40
-QUEUE_AFTER = 4  # lost races
 # The part of the memory that a call means: its project's, or what every project shares.
 Scope = Literal["project", "shared"]
 T = TypeVar("T")
@@ -196,8 +195,8 @@ class Desk:
         """
         with ExitStack() as stack:
             for self.attempt in range(TRIES):
-                if self.attempt == QUEUE_AFTER:
-                    # those who lost several times stand in line: racing on, each would mostly undo the others' work
+                if self.attempt == 1:
+                    # those who lost stand in line: racing on, each would mostly undo the others' work, and some lose for seconds
                     stack.enter_context(self.memory.writer.in_line())
                     self.restart()
                 try:
