@@ -76,17 +76,17 @@ def test_the_same_title_updates_the_same_work_and_what_is_left_out_stays(team: T
 
 
 def test_whoever_touches_the_same_files_is_warned_of_by_paths_not_by_words(team: Team):
-    work(team, "Rewrite the api", "src/api/", "README.md", agent="ben", notes="careful")
+    old_work(team, "ben", "Rewrite the api", "src/api/", "README.md", hours=1, notes="careful")
     work(team, "Rewrite the api too", "src/web/", agent="cy")
     told = work(team, "Something else entirely", "src/**/*.py", "lib/")
     assert told["overlaps"] == [
-        {"agent": "ben", "title": "Rewrite the api", "status": "in_progress", "age": "less than a minute", "files": ["src/api/"],
-         "yours": ["src/**/*.py"], "notes": "careful"},
         {"agent": "cy", "title": "Rewrite the api too", "status": "in_progress", "age": "less than a minute", "files": ["src/web/"],
          "yours": ["src/**/*.py"]},
+        {"agent": "ben", "title": "Rewrite the api", "status": "in_progress", "age": "1 hour", "files": ["src/api/"],
+         "yours": ["src/**/*.py"], "notes": "careful"},
     ]  # fmt: skip
     assert told["warning"] == (
-        "ben works on src/api/ ('Rewrite the api', less than a minute ago); cy works on src/web/ ('Rewrite the api too', less than a minute ago). "
+        "cy works on src/web/ ('Rewrite the api too', less than a minute ago); ben works on src/api/ ('Rewrite the api', 1 hour ago). "
         "Talk to them before you go on."
     )
     free = work(team, "Free", "docs/")
