@@ -1,7 +1,7 @@
 """What a call over HTTP costs beside a no-op tool of the same server, and beside the same verb in process.
 
-Reads are measured twice: with plain HTTP on one kept connection, so that the server is measured and nothing else, and
-through the client of the MCP SDK, which is what an agent waits for.
+Reads are measured twice: through the client of the MCP SDK, which is what an agent waits for and what the limit is
+about, and with plain HTTP on one kept connection, which shows the server's own share and nothing else.
 Calls take turns, one of each sort after the other, so that a noisy machine slows all alike. The records are
 functions of the installed packages, the questions the first sentences of their docstrings, another one each time.
 
@@ -183,12 +183,12 @@ async def through_sdk(connection: Connection, calls: int, questions: list[str], 
         return await in_turns(reads(call, questions, ids), calls)
 
 
-def compare(found: Mapping[str, float], how: str) -> None:
+def compare(found: Mapping[str, float], how: str, limit: str = "") -> None:
     """Print what reads cost beside the no-op."""
     show(found)
     for name, median in found.items():
         if name != "no-op":
-            print(f"{name} {how} / no-op  {median / found['no-op']:.2f}  (at most 1.5)")
+            print(f"{name} {how} / no-op  {median / found['no-op']:.2f}{limit}")
 
 
 def linked(connection: Connection) -> list[str]:
@@ -228,8 +228,9 @@ def main() -> None:
             writes(connection, own, index, options.calls)
             questions = [question for question, _ in known.asked if len(question.split()) <= WORDS_MAX]
             ids = linked(connection)
-            compare(medians(reads(connection.call, questions, ids), options.calls), "over HTTP")
-            compare(anyio.run(through_sdk, connection, options.calls, questions, ids), "through the SDK's client")
+            compare(medians(reads(connection.call, questions, ids), options.calls), "by plain HTTP")
+            waited = anyio.run(through_sdk, connection, options.calls, questions, ids)
+            compare(waited, "through the SDK's client", "  (at most 1.5)")
         index.close()
         own.close()
 
