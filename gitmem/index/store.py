@@ -264,7 +264,7 @@ class Store:
         """Make the index anew from all passages of all records; yields what there is after each batch."""
         self._writer = self._index = None
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)  # whoever opens it meanwhile leaves a lock file of tantivy's there
         with READING:
             index = tantivy.Index(schema(), path=str(self.folder))
             index.register_tokenizer("words", stemming())

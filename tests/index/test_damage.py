@@ -1,6 +1,7 @@
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -125,13 +126,38 @@ def test_a_search_during_a_rebuild_answers_and_says_so(memory: Memory, written: 
         during.set()
         go_on.wait()
 
-    rebuilding = threading.Thread(target=index.rebuild, args=(progress,))
+    def rebuild() -> None:
+        try:
+            index.rebuild(progress)
+        finally:
+            during.set()
+
+    rebuilding = threading.Thread(target=rebuild)
     rebuilding.start()
     during.wait()
     found = index.search("alpha", view=memory.view())
     go_on.set()
     rebuilding.join()
     assert found.rebuilding
+    assert _answers(index, memory) == written
+
+
+def test_a_rebuild_is_not_stopped_by_who_opens_the_index_meanwhile(memory: Memory, written: list[str], open_index: Open) -> None:
+    index, is_over = open_index(memory), threading.Event()
+    left = _folder(memory) / ".tantivy-meta.lock"
+
+    def leave() -> None:
+        while not is_over.is_set():
+            with suppress(FileNotFoundError):  # between two folders
+                left.touch()
+
+    leaving = threading.Thread(target=leave)
+    leaving.start()
+    try:
+        assert [index.rebuild() for _ in range(20)] == [3] * 20
+    finally:
+        is_over.set()
+        leaving.join()
     assert _answers(index, memory) == written
 
 
