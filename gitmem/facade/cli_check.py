@@ -74,14 +74,14 @@ def _caller(name: str) -> "Caller | None":
 
 
 def _checked(site: "Site", base: str, caller: "Caller | None") -> "Checked":
-    from gitmem.git.ancestry import is_ancestor, is_next
-    from gitmem.git.repository import Repository, run_git
+    from gitmem.git.ancestry import is_next
+    from gitmem.git.repository import Repository, ask_git, run_git
     from gitmem.git.worktrees import tree_of_files
     from gitmem.memory.checking import check as checked
 
     start = _branched_off(site, base) if base else ""
     # what is not committed yet is the only step, or goes with the one there is
-    several = bool(start) and not is_ancestor(site.top, "HEAD", start) and not is_next(site.top, start, "HEAD")
+    several = bool(start) and start != ask_git(site.top, "rev-parse", "HEAD") and not is_next(site.top, start, "HEAD")
     if site.role == "memory":
         tree = run_git(site.common, "rev-parse", "HEAD^{tree}").strip()
         return checked(Repository(site.common), start, tree, caller, several=several)

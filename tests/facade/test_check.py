@@ -204,6 +204,10 @@ def test_what_one_commit_names_and_the_next_removes_passes_as_it_does_in_the_mem
     put_good(clone, 1)
     put_good(clone, 2)
     assert run(clone, "git", "push", "-q").stderr == ""
+    write(clone / good(1).path, encode(replace(good(1), status="superseded", superseded_by=good(2).id)).decode())
+    (clone / good(2).path).unlink()
+    assert "which is no record's id" in gitmem(clone, "check", "--base", "origin/main", code=1)
+    git(clone, "checkout", "-q", ".")
     put(clone, good(1).path, encode(replace(good(1), status="superseded", superseded_by=good(2).id)).decode())
     git(clone, "rm", "-q", good(2).path)
     assert "which is no record's id" in gitmem(clone, "check", "--base", "origin/main", code=1)
