@@ -61,12 +61,12 @@ class Changes:
         Of the `touched` paths also those that say the same again: who changed them last is another one.
         """
         differing = self.between(old, new)
-        again = set(touched) - {path for path, _, _ in differing}
-        return self._streamed(new, [*differing, *self._as_they_are(new, again)])
+        return self._streamed(new, [*differing, *self._as_they_are(new, touched, differing)])
 
-    def _as_they_are(self, commit: str, paths: Iterable[str]) -> list[Difference]:
-        tree = self.tree(commit)
-        entries = ((path, self._objects.entry(tree, path)) for path in sorted(paths)) if tree else ()
+    def _as_they_are(self, commit: str, touched: Iterable[str], differing: Iterable[Difference]) -> list[Difference]:
+        """What of the touched paths does not differ, as differences of nothing."""
+        tree, again = self.tree(commit), set(touched) - {path for path, _, _ in differing}
+        entries = ((path, self._objects.entry(tree, path)) for path in sorted(again)) if tree else ()
         return [(path, entry, entry) for path, entry in entries if entry is not None]
 
     def back(self, old: str, new: str, touched: Iterable[str]) -> list[Edit]:
@@ -75,8 +75,7 @@ class Changes:
         What says the same again has another last change there, and so has what was removed and brought back.
         """
         differing = self.between(old, new)
-        again = set(touched) - {path for path, _, _ in differing}
-        return [*self.edits(old, new, differing), *self.edits("", new, self._as_they_are(new, again))]
+        return [*self.edits(old, new, differing), *self.edits("", new, self._as_they_are(new, touched, differing))]
 
     def everything(self, commit: str) -> tuple[Edits, int]:
         """The same of all files of a commit, and how many these are."""
