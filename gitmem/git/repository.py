@@ -228,8 +228,10 @@ def _config_of(path: Path) -> str:
 
 def _check_format(path: Path, config: str) -> None:
     """Raises OtherFormat: what gitmem would write there, git could not read."""
+    # in a person's clone only objects are read: how its refs are kept is git's business
+    is_clone = re.search(r"^\s*bare\s*=\s*false", config, re.IGNORECASE | re.MULTILINE)
     for name, value in re.findall(r"^\s*(objectformat|refstorage)\s*=\s*(\S+)", config, re.IGNORECASE | re.MULTILINE):
-        if value.lower() not in ("sha1", "files"):
+        if value.lower() not in ("sha1", "files") and not (is_clone and name.lower() == "refstorage"):
             raise OtherFormat(path, name, value)
 
 

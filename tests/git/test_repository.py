@@ -82,6 +82,16 @@ def test_a_repository_whose_refs_are_no_files_is_refused(tmp_path: Path):
         found(tmp_path / "made.git")
 
 
+def test_how_the_refs_of_a_persons_clone_are_kept_is_their_own_business(tmp_path: Path):
+    git(tmp_path, "init", "-q", "clone")
+    config = tmp_path / "clone" / ".git" / "config"
+    config.write_text(f"{config.read_text()}[extensions]\n\trefStorage = reftable\n")
+    assert Repository(config.parent).path == config.parent
+    config.write_text(f"{config.read_text()}\tobjectFormat = sha256\n")
+    with pytest.raises(OtherFormat, match="objectFormat = sha256"):
+        Repository(config.parent)
+
+
 def test_a_memory_is_what_gitmem_can_write_whatever_a_person_has_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     git(tmp_path, "config", "--global", "init.defaultObjectFormat", "sha256")
     git(tmp_path, "config", "--global", "init.defaultRefFormat", "reftable")
